@@ -1,0 +1,3 @@
+"""nmflowgan: real camera noise for clean photographs."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,103 @@
+"""Camera and ISO: the vocabulary of a model, and one frozen `Condition` a picture.
+
+The official code maps every unknown camera or ISO to index 0 without a word. Here an unknown one
+is an error that lists what exists, and an ISO between two trained ones is interpolated in log ISO.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nmflowgan_cli.errors import ConditionError
+
+CAMERA_NAMES = {
+    "IP": "Apple iPhone 7",
+    "GP": "Google Pixel",
+    "S6": "Samsung Galaxy S6 Edge",
+    "N6": "Motorola Nexus 6",
+    "G4": "LG G4",
+}
+"""Short codes of the SIDD phones and their full names."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the camera was set to: its code ("IP") and the ISO speed."""
+
+    camera: str
+    iso: int
+
+    def __str__(self) -> str:
+        return f"{self.camera} ISO {self.iso}"
+
+
+def _simplified(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
+def camera_code(name: str, known: tuple[str, ...] = tuple(CAMERA_NAMES)) -> str:
+    """The code among `known` that `name` means: a code or (part of) a full name, in any case.
+
+    "IP", "ip", "iPhone 7" and "Apple iPhone 7" all mean IP. Raises ConditionError where nothing,
+    or more than one camera, fits.
+    """
+    wanted = _simplified(name)
+    codes = [code for code in known if _simplified(code) == wanted]
+    if not codes and len(wanted) > 2:
+        codes = [code for code in known if wanted in _simplified(CAMERA_NAMES.get(code, code))]
+    if len(codes) == 1:
+        return codes[0]
+    listed = ", ".join(f"{code} ({CAMERA_NAMES[code]})" if code in CAMERA_NAMES else code for code in known)
+    problem = "is ambiguous" if codes else "is unknown"
+    raise ConditionError(f"camera {name!r} {problem}", f"known cameras: {listed}")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The cameras and ISOs that a model was trained on.
+
+    `trained` maps camera -> ISO -> number of training patches. The order of `cameras` and `isos`
+    is the order of the model's one-hot inputs and tables.
+    """
+
+    cameras: tuple[str, ...]
+    isos: tuple[int, ...]
+    trained: Mapping[str, Mapping[int, int]]
+
+    def trained_isos(self, camera: str) -> list[int]:
+        return sorted(iso for iso, patches in self.trained.get(camera, {}).items() if patches > 0)
+
+    def parse(self, camera: str, iso: int) -> Condition:
+        """The condition of a camera's code or name and an ISO; raises ConditionError if untrained."""
+        condition = Condition(camera_code(camera, self.cameras), iso)
+        self.check(condition)
+        return condition
+
+    def check(self, condition: Condition) -> None:
+        """Raise ConditionError, listing what exists, unless the model was trained around `condition`."""
+        if condition.camera not in self.cameras:
+            camera_code(condition.camera, self.cameras)
+        isos = self.trained_isos(condition.camera)
+        if not isos:
+            raise ConditionError(
+                f"these weights were never trained on camera {condition.camera}",
+                f"trained cameras: {', '.join(c for c in self.cameras if self.trained_isos(c))}",
+            )
+        if not isos[0] <= condition.iso <= isos[-1]:
+            raise ConditionError(
+                f"ISO {condition.iso} is outside what these weights know of {condition.camera}",
+                f"ISO {isos[0]} to {isos[-1]}; trained at {', '.join(map(str, isos))}",
+            )
+
+    def iso_weights(self, condition: Condition) -> list[float]:
+        """A soft one-hot over `isos`: exact at the camera's trained ISOs, linear in log ISO between."""
+        self.check(condition)
+        isos = self.trained_isos(condition.camera)
+        upper = next(iso for iso in isos if iso >= condition.iso)
+        lower = max(iso for iso in isos if iso <= condition.iso)
+        span = math.log(upper / lower)
+        share = math.log(condition.iso / lower) / span if span else 0.0
+        weights = dict.fromkeys(self.isos, 0.0)
+        weights[lower] += 1.0 - share
+        weights[upper] += share
+        return list(weights.values())

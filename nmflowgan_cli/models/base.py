@@ -1,0 +1,75 @@
+"""The contract of every noise model, and the torch side of the conditions."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.models.flow import Code
+
+
+class Fields(NamedTuple):
+    """The random fields of a window, drawn outside of the model so that they depend on the picture alone."""
+
+    latent: Tensor
+    """(N, 3, H, W) standard normal."""
+    uniform: Tensor
+    """(N, 3, H, W) uniform in [0, 1): dequantisation of the clean picture."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a model wants its windows cut; all in pixels.
+
+    `multiple`: origins and sides of windows are multiples of it.
+    `context`: so much of the surroundings must be around a tile for it to equal the untiled result.
+    `border`: so far the canvas reaches beyond the picture on every side (reflected clean picture, fresh
+    random fields). Where it equals `context`, noise at the picture's edge is as real as anywhere.
+    """
+
+    multiple: int
+    context: int
+    border: int
+
+
+Window = tuple[Tensor, Fields]
+"""A clean window (N, 3, H, W), float32 counts, and its random fields."""
+
+
+class NoiseModel(ABC):
+    """Turns clean pictures into noisy ones, as a camera at an ISO would have taken them."""
+
+    vocabulary: Vocabulary
+    geometry: Geometry
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> "NoiseModel":
+        """The model with its tensors on `device`."""
+
+    def statistics(self, windows: Callable[[], Iterable[Window]], code: Code) -> Any:
+        """What the model must know of the whole picture before it can do a window of it; None if nothing.
+
+        `windows()` yields the picture once, in windows that neither overlap nor leave gaps.
+        """
+        return None
+
+    @abstractmethod
+    def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: Any = None) -> Tensor:
+        """Noisy pictures, float32 counts, neither rounded nor clipped, shaped as `clean`.
+
+        `clean`: (N, 3, H, W), float32 counts in [0, 255], RGB, any H and W from 1. The upper left corner lies
+        at even coordinates of the picture (the Bayer phase). `fields`: of the same shape.
+        """
+
+
+def encode(vocabulary: Vocabulary, conditions: Sequence[Condition]) -> Code:
+    """The conditions of a batch as tensors on the CPU; raises ConditionError for an unknown one."""
+    iso = torch.tensor([vocabulary.iso_weights(condition) for condition in conditions])
+    indices = torch.tensor([vocabulary.cameras.index(condition.camera) for condition in conditions])
+    camera = torch.nn.functional.one_hot(indices, len(vocabulary.cameras)).float()
+    return Code(camera, iso, torch.tensor([math.log2(condition.iso / 100) for condition in conditions]))

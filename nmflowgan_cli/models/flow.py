@@ -1,0 +1,117 @@
+"""The pixel-wise flow: one contract, and the layers that both architectures share.
+
+Data -> latent is `forward`. Every layer is affine in its input once the clean picture and the
+code are given, so the whole chain is a Gaussian for each pixel (`moments` of nmflowgan.py).
+Paper: Han & Yu, "NM-FlowGAN", sections III-B and III-C, https://arxiv.org/abs/2312.10112.
+"""
+
+import math
+from abc import abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+LEVELS = 256
+
+
+class Code(NamedTuple):
+    """Camera and ISO of a batch, as the networks take them; float32."""
+
+    camera: Tensor
+    """(N, cameras) one-hot."""
+    iso: Tensor
+    """(N, ISOs) soft one-hot: exact at trained ISOs, linear in log ISO between them."""
+    log_iso: Tensor
+    """(N,) log2(ISO / 100)."""
+
+    def to(self, device: torch.device | str) -> "Code":
+        return Code(*(field.to(device) for field in self))
+
+
+class Given(NamedTuple):
+    """Everything that a layer may condition on."""
+
+    clean: Tensor
+    """(N, 3, H, W) clean picture in the flow domain (counts / 256)."""
+    code: Code
+    phase: Tensor
+    """(N, 4, H, W) one-hot map of the Bayer site of each pixel; (N, 0, H, W) where there is none."""
+
+
+class Bijection(nn.Module):
+    """An invertible map of (N, 3, H, W) pictures, given the clean picture and the code."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, given: Given) -> tuple[Tensor, Tensor]:
+        """z of the shape of `x`, and ln|det dz/dx| summed over each sample, of shape (N,)."""
+
+    @abstractmethod
+    def inverse(self, z: Tensor, given: Given) -> Tensor:
+        """The x for which `forward(x, given)` gives `z`."""
+
+
+class Chain(Bijection):
+    """Bijections one after the other, data -> latent."""
+
+    def __init__(self, *layers: Bijection) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor, given: Given) -> tuple[Tensor, Tensor]:
+        log_det = x.new_zeros(len(x))
+        for layer in self.layers:
+            x, layer_log_det = layer(x, given)
+            log_det = log_det + layer_log_det
+        return x, log_det
+
+    def inverse(self, z: Tensor, given: Given) -> Tensor:
+        for layer in reversed(self.layers):
+            z = layer.inverse(z, given)
+        return z
+
+
+class NoiseExtraction(Bijection):
+    """The noise itself: noisy minus clean. Volume preserving. Paper section III-B."""
+
+    def forward(self, x: Tensor, given: Given) -> tuple[Tensor, Tensor]:
+        return x - given.clean, x.new_zeros(len(x))
+
+    def inverse(self, z: Tensor, given: Given) -> Tensor:
+        return z + given.clean
+
+
+class ConditionalAffine(Bijection):
+    """z = exp(log_scale) x + bias, with maps that depend on the clean picture and the code."""
+
+    @abstractmethod
+    def coefficients(self, given: Given) -> tuple[Tensor, Tensor]:
+        """log_scale and bias, each of a shape that broadcasts to (N, 3, H, W)."""
+
+    def forward(self, x: Tensor, given: Given) -> tuple[Tensor, Tensor]:
+        log_scale, bias = self.coefficients(given)
+        return log_scale.exp() * x + bias, log_scale.expand_as(x).flatten(1).sum(1)
+
+    def inverse(self, z: Tensor, given: Given) -> Tensor:
+        log_scale, bias = self.coefficients(given)
+        return (z - bias) * (-log_scale).exp()
+
+
+def dequantise(counts: Tensor, uniform: Tensor) -> Tensor:
+    """Integer counts as flow-domain values, (counts + u) / 256 with u in [0, 1). Paper section III-B."""
+    return (counts + uniform) / LEVELS
+
+
+def dequantisation_log_det(counts: Tensor) -> Tensor:
+    """ln|det| of `dequantise` for each sample: -ln 256 a value, of shape (N,)."""
+    return counts.new_full((len(counts),), -math.log(LEVELS) * counts[0].numel())
+
+
+def quantise(x: Tensor) -> Tensor:
+    """The inverse of `dequantise`: integer counts in [0, 255]."""
+    return (x * LEVELS).floor().clamp(0, LEVELS - 1)
+
+
+def standard_normal_log_density(z: Tensor) -> Tensor:
+    """ln N(z; 0, 1) summed over each sample, of shape (N,)."""
+    return (-0.5 * z.square() - 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
