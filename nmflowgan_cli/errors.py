@@ -39,7 +39,7 @@ class TrainingError(NmflowganError):
     """Training cannot start or go on."""
 
 
-class MemoryExhausted(NmflowganError):
+class OutOfMemoryError(NmflowganError):
     """Out of memory, also after backing off to the smallest tile."""
 
     exit_code = 5

@@ -7,7 +7,7 @@ Paper: Han & Yu, "NM-FlowGAN", sections III-B and III-C, https://arxiv.org/abs/2
 
 import math
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -58,15 +58,19 @@ class Chain(Bijection):
         super().__init__()
         self.layers = nn.ModuleList(layers)
 
+    @property
+    def bijections(self) -> list[Bijection]:
+        return cast("list[Bijection]", list(self.layers))
+
     def forward(self, x: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         log_det = x.new_zeros(len(x))
-        for layer in self.layers:
+        for layer in self.bijections:
             x, layer_log_det = layer(x, given)
             log_det = log_det + layer_log_det
         return x, log_det
 
     def inverse(self, z: Tensor, given: Given) -> Tensor:
-        for layer in reversed(self.layers):
+        for layer in reversed(self.bijections):
             z = layer.inverse(z, given)
         return z
 
