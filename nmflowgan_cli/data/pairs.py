@@ -1,0 +1,137 @@
+"""Paired data: a clean and a noisy picture of one scene, with the camera and the ISO of the noisy one.
+
+A manifest lists the pairs, in CSV (`clean,noisy,camera,iso,scene,split`) or as JSON lines with the
+same names. Paths are relative to the manifest. `scene` and `split` may be left out.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmflowgan_cli.conditions import CAMERA_NAMES, Condition
+from nmflowgan_cli.errors import PictureError, UsageError
+
+Split = Literal["all", "train", "val"]
+
+REQUIRED = ("clean", "noisy", "camera", "iso")
+MANIFEST_NAMES = ("manifest.csv", "manifest.jsonl")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One pair; nothing is read until `load`."""
+
+    clean: Path
+    noisy: Path
+    condition: Condition
+    scene: str
+    """Pairs of one scene show the same thing; the clean file's stem where the manifest does not say."""
+    split: str
+    """"train" or "val"; "train" where the manifest does not say."""
+    name: str
+    """The noisy path as the manifest writes it: names the pair, and seeds its random fields."""
+
+    def load(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The clean and the noisy picture, each (H, W, 3) uint8 RGB; PictureError if they differ in size."""
+        from nmflowgan_cli.imaging import read
+
+        clean, noisy = read(self.clean).rgb, read(self.noisy).rgb
+        if clean.shape != noisy.shape:
+            sizes = " and ".join(f"{picture.shape[1]}x{picture.shape[0]}" for picture in (clean, noisy))
+            raise PictureError(f"{self.clean} and {self.noisy} differ in size: {sizes}", "a pair shows the same pixels")
+        return clean, noisy
+
+
+def read_pairs(data: Path, split: Split = "all") -> list[Pair]:
+    """The pairs of a manifest (a file, or a folder that holds manifest.csv or manifest.jsonl), in its order.
+
+    Raises UsageError naming file and line for a missing column, a missing picture, a bad ISO or split,
+    and where no pair is left.
+    """
+    manifest = _manifest(data)
+    pairs = [_pair(row, manifest.parent, f"{manifest}, line {line}") for line, row in _rows(manifest)]
+    chosen = [pair for pair in pairs if split in ("all", pair.split)]
+    if not chosen:
+        raise UsageError(
+            f"{manifest} lists no {'' if split == 'all' else split + ' '}pairs", f"it lists {len(pairs)} in all"
+        )
+    return chosen
+
+
+def _manifest(data: Path) -> Path:
+    candidates = [data / name for name in MANIFEST_NAMES] if data.is_dir() else [data]
+    for path in candidates:
+        if path.is_file():
+            return path
+    wanted = (
+        f"expected {' or '.join(MANIFEST_NAMES)} in it" if data.is_dir() else "expected a CSV or JSON-lines manifest"
+    )
+    raise UsageError(f"{data} is not paired data", wanted)
+
+
+def _rows(manifest: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Each row with its line number, from 1."""
+    try:
+        text = manifest.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {manifest}: {error}", "a manifest is UTF-8 text") from error
+    return _json_rows(manifest, text) if manifest.suffix in (".jsonl", ".ndjson") else _csv_rows(text)
+
+
+def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    for row in reader:
+        yield reader.line_num, {key: value for key, value in row.items() if isinstance(key, str) and value is not None}
+
+
+def _json_rows(manifest: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UsageError(f"{manifest}, line {number}: not JSON: {error.msg}") from error
+        if not isinstance(row, dict):
+            raise UsageError(f"{manifest}, line {number}: expected an object, not {line.strip()[:40]!r}")
+        yield number, row
+
+
+def _pair(row: Mapping[str, Any], folder: Path, place: str) -> Pair:
+    missing = [column for column in REQUIRED if row.get(column) in (None, "")]
+    if missing:
+        raise UsageError(f"{place}: no {' and no '.join(missing)}", f"needed columns: {', '.join(REQUIRED)}")
+    clean, noisy = (_picture(folder / str(row[column]), place) for column in ("clean", "noisy"))
+    split = str(row.get("split") or "train")
+    if split not in ("train", "val"):
+        raise UsageError(f"{place}: unknown split {split!r}", "train or val")
+    condition = Condition(_camera(str(row["camera"])), _iso(row["iso"], place))
+    return Pair(clean, noisy, condition, str(row.get("scene") or clean.stem), split, Path(str(row["noisy"])).as_posix())
+
+
+def _picture(path: Path, place: str) -> Path:
+    if not path.is_file():
+        raise UsageError(f"{place}: {path} does not exist", "paths are relative to the manifest")
+    return path
+
+
+def _camera(name: str) -> str:
+    """The code of a camera that has one, by code or full name; any other name as it is written."""
+    name = name.strip()
+    return next((code for code, full in CAMERA_NAMES.items() if name.lower() in (code.lower(), full.lower())), name)
+
+
+def _iso(value: object, place: str) -> int:
+    try:
+        iso = int(str(value))
+    except ValueError:
+        iso = 0
+    if iso <= 0:
+        raise UsageError(f"{place}: {value!r} is not an ISO speed", "a positive whole number, like 800")
+    return iso
