@@ -1,0 +1,166 @@
+"""The weights file: safetensors, with everything about the model in a JSON header.
+
+Reading executes nothing from the file: tensors are bytes, the header is text. A file is written beside its
+final place and then moved there, so it appears whole or not at all.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmflowgan_cli import __version__
+from nmflowgan_cli.conditions import Vocabulary
+from nmflowgan_cli.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT_VERSION = 1
+KEY = "nmflowgan"
+"""Where the header lies in the metadata of the safetensors file."""
+
+IMPORT_HINT = "a checkpoint of the authors' code is converted by: nmflowgan weights import FILE.pth -o NAME.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a weights file says of itself."""
+
+    architecture: str
+    """"paper" or "lite"."""
+    options: Mapping[str, Any]
+    """Keyword arguments of the architecture's class, as JSON values."""
+    vocabulary: Vocabulary
+    """Cameras and ISOs, and on how many patches of each it was trained."""
+    name: str = ""
+    data: tuple[str, ...] = ()
+    """What it was trained on."""
+    terms: str = ""
+    """Under which terms it may be used."""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """Measured numbers, with the command that made them."""
+    tool_version: str = __version__
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values; the vocabulary becomes `cameras`, `isos` and `trained` (ISOs as text)."""
+        trained = {c: {str(iso): n for iso, n in isos.items()} for c, isos in self.vocabulary.trained.items()}
+        return {
+            "format_version": self.format_version,
+            "tool_version": self.tool_version,
+            "name": self.name,
+            "architecture": self.architecture,
+            "options": dict(self.options),
+            "cameras": list(self.vocabulary.cameras),
+            "isos": list(self.vocabulary.isos),
+            "trained": trained,
+            "data": list(self.data),
+            "terms": self.terms,
+            "metrics": dict(self.metrics),
+        }
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> "Header":
+        """The header of `to_json`; raises KeyError, TypeError, ValueError or AttributeError where it is not one."""
+        trained = {c: {int(iso): int(n) for iso, n in isos.items()} for c, isos in values["trained"].items()}
+        return Header(
+            architecture=str(values["architecture"]),
+            options=dict(values["options"]),
+            vocabulary=Vocabulary(tuple(map(str, values["cameras"])), tuple(map(int, values["isos"])), trained),
+            name=str(values["name"]),
+            data=tuple(map(str, values["data"])),
+            terms=str(values["terms"]),
+            metrics=dict(values["metrics"]),
+            tool_version=str(values["tool_version"]),
+            format_version=int(values["format_version"]),
+        )
+
+
+def save(path: Path, model_state: "Mapping[str, Tensor]", header: Header) -> None:
+    """Write a weights file; raises WeightsError, and then leaves nothing behind."""
+    from safetensors.torch import save as to_bytes
+
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}
+    write_whole(path, to_bytes(state, {KEY: json.dumps(header.to_json(), ensure_ascii=False)}))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put `content` at `path` by a temporary file in the same folder; raises WeightsError."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise WeightsError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def read_header(path: Path) -> Header:
+    """The header alone; raises WeightsError."""
+    from safetensors import SafetensorError, safe_open
+
+    _check_is_file(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _not_safetensors(path, error) from None
+    return _parse(path, metadata.get(KEY))
+
+
+def load(path: Path) -> "tuple[dict[str, Tensor], Header]":
+    """Tensors (CPU) and header of a weights file; raises WeightsError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    header = read_header(path)
+    try:
+        return load_file(path), header
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _not_safetensors(path, error) from None
+
+
+def _check_is_file(path: Path) -> None:
+    if not path.exists():
+        raise WeightsError(f"no such weights file: {path}")
+    if not path.is_file():
+        raise WeightsError(f"not a file: {path}")
+
+
+def _not_safetensors(path: Path, error: Exception) -> WeightsError:
+    """The error for a file that safetensors refuses: another format, or damaged."""
+    start = path.open("rb").read(2) if os.access(path, os.R_OK) else b""
+    if start in (b"PK", b"\x80\x02", b"\x80\x04"):
+        return WeightsError(f"{path} is a pickled PyTorch file, not safetensors", IMPORT_HINT)
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return WeightsError(f"{path} is damaged or not a safetensors file: {reason}")
+
+
+def _parse(path: Path, text: str | None) -> Header:
+    """The header from its JSON; a newer format is refused before its fields are looked at."""
+    if text is None:
+        raise WeightsError(f"{path} has no nmflowgan header: it is not a weights file of this tool", IMPORT_HINT)
+    try:
+        values = json.loads(text)
+        version = int(values["format_version"])
+        if version <= FORMAT_VERSION:
+            return Header.from_json(values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{path} has an invalid header: {type(error).__name__} {error}") from None
+    raise WeightsError(
+        f"{path} has format {version}, newer than this tool knows ({FORMAT_VERSION})",
+        f"it was written by nmflowgan {values.get('tool_version', '?')}: upgrade nmflowgan-cli",
+    )
+
+
+def refuse_names(path: Path, problem: str, names: Iterable[str]) -> None:
+    """Raise WeightsError saying that `path` has this problem with the tensors `names`, if there are any."""
+    listed = sorted(names)
+    if listed:
+        more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
+        raise WeightsError(f"{path} {problem} {', '.join(listed[:4])}{more}")

@@ -1,0 +1,132 @@
+"""One-way import of checkpoints of the authors' code (.pth), https://github.com/YoungJooHan/NM-FlowGAN.
+
+Only tensors, numbers and containers are read (`weights_only`); nothing in the file is executed.
+The optimisers and the critic are left out.
+"""
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nmflowgan_cli.checkpoints.format import Header, refuse_names
+from nmflowgan_cli.conditions import Vocabulary
+from nmflowgan_cli.errors import WeightsError
+from nmflowgan_cli.models.paper import PaperNMFlowGAN
+
+TRAINING_INSTANCES = {
+    "IP": {100: 8, 400: 5, 800: 8, 1600: 4},
+    "GP": {100: 8, 800: 3},
+    "S6": {100: 4, 400: 2, 800: 3, 1600: 2, 3200: 3},
+    "N6": {100: 1, 800: 1},
+    "G4": {100: 2, 800: 2},
+}
+"""Scene instances of SIDD that the authors trained on: 15 of the 25 codes; 657 038 patches in all."""
+
+PATCHES_PER_INSTANCE = {"IP": 2 * 5292, "GP": 2 * 5355, "S6": 2 * 6993, "N6": 2 * 5720, "G4": 2 * 6993}
+"""Two frames an instance, cut into 96x96 patches at a step of 48."""
+
+VOCABULARY = Vocabulary(
+    cameras=("IP", "GP", "S6", "N6", "G4"),
+    isos=(100, 400, 800, 1600, 3200),
+    trained={
+        camera: {iso: count * PATCHES_PER_INSTANCE[camera] for iso, count in isos.items()}
+        for camera, isos in TRAINING_INSTANCES.items()
+    },
+)
+"""Cameras and ISOs in the order of the official tables."""
+
+TERMS = "weights: as their authors say (code: MIT); trained on SIDD (reported MIT, unverified)"
+
+IGNORED = {"pre_bijectors.0.ldj_per_dim", "dist.buffer"}
+"""Constants of the official code that are no weights."""
+
+RENAMED = (
+    (r"^flow\.layers\.", "bijectors."),
+    (r"^unet\.down\.(\d+)\.first\.", r"generator.down_path.\1.block.0."),
+    (r"^unet\.down\.(\d+)\.second\.", r"generator.down_path.\1.block.2."),
+    (r"^unet\.up\.(\d+)\.up\.", r"generator.up_path.\1.up."),
+    (r"^unet\.up\.(\d+)\.pair\.first\.", r"generator.up_path.\1.conv_block.block.0."),
+    (r"^unet\.up\.(\d+)\.pair\.second\.", r"generator.up_path.\1.conv_block.block.2."),
+    (r"^unet\.last\.", "generator.last."),
+    (r"\.code_net\.first\.", ".meta_encoder.initial_layer."),
+    (r"\.code_net\.last\.", ".meta_encoder.final_layer."),
+    (r"\.code_net\.blocks\.(\d)\.norms\.", r".meta_encoder.blocks.\1.batch_norm_layers."),
+    (r"\.code_net\.blocks\.(\d)\.linears\.", r".meta_encoder.blocks.\1.linear_layers."),
+    (r"\.structure_net\.", ".structure_encoder.body."),
+    (r"^(bijectors\.\d)\.first\.", r"\1.scale_and_bias.body.0."),
+    (r"^(bijectors\.\d)\.blocks\.0\.", r"\1.scale_and_bias.body.1."),
+    (r"^(bijectors\.\d)\.blocks\.1\.", r"\1.scale_and_bias.body.2."),
+    (r"^(bijectors\.\d)\.blocks\.2\.", r"\1.scale_and_bias.body.3."),
+    (r"^(bijectors\.\d)\.last\.", r"\1.scale_and_bias.body.4."),
+    (r"\.convolution\.", ".0."),
+    (r"(body\.[123])\.norm\.", r"\1.1."),
+)
+"""What turns a name of `PaperNMFlowGAN` into the official one, applied from top to bottom."""
+
+
+def official_name(name: str) -> str:
+    """The name that the official code gives a tensor of `PaperNMFlowGAN`."""
+    for pattern, replacement in RENAMED:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def import_official(path: Path) -> tuple[dict[str, Tensor], Header]:
+    """State and header of the generator in an official checkpoint; raises WeightsError."""
+    official = _generator(_read(path), path)
+    widths = _widths(official, path)
+    expected = PaperNMFlowGAN(VOCABULARY, widths=widths).state_dict()
+    names = {name: official_name(name) for name in expected}
+    refuse_names(path, "lacks", set(names.values()) - set(official))
+    refuse_names(path, "has unknown", set(official) - set(names.values()) - IGNORED)
+    state = {name: official[names[name]].contiguous() for name in expected}
+    refuse_names(path, "has wrongly shaped", {names[n] for n in expected if state[n].shape != expected[n].shape})
+    header = Header(
+        architecture="paper",
+        options={"widths": list(widths)},
+        vocabulary=VOCABULARY,
+        name=path.stem,
+        data=("SIDD (split of the authors, 56 scene instances)",),
+        terms=TERMS,
+    )
+    return state, header
+
+
+def _read(path: Path) -> Any:
+    """The content of a .pth file, read without executing anything."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise WeightsError(f"no such file: {path}") from None
+    except pickle.UnpicklingError:
+        hint = "it is damaged or holds more than tensors, and is not executed"
+        raise WeightsError(f"{path} is not a plain PyTorch checkpoint", hint) from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"cannot read {path}: {reason}") from None
+
+
+def _generator(content: Any, path: Path) -> dict[str, Tensor]:
+    """The generator's tensors by official name, without the prefixes that parallel training adds."""
+    models = content.get("model_weight") if isinstance(content, Mapping) else None
+    if not isinstance(models, Mapping) or "generator" not in models:
+        found = ", ".join(sorted(map(str, models))) if isinstance(models, Mapping) else "no 'model_weight'"
+        raise WeightsError(f"{path} holds no noise model", f"expected 'generator' under 'model_weight', found {found}")
+    generator = models["generator"]
+    if not isinstance(generator, Mapping) or not all(isinstance(value, Tensor) for value in generator.values()):
+        raise WeightsError(f"{path}: 'generator' is not a table of tensors")
+    return {re.sub(r"(^|\.)module\.", r"\1", str(name)): value for name, value in generator.items()}
+
+
+def _widths(official: Mapping[str, Tensor], path: Path) -> tuple[int, ...]:
+    """Channels of the U-Net's levels, from the shapes of its first convolutions."""
+    pattern = re.compile(r"generator\.down_path\.(\d+)\.block\.0\.weight")
+    levels = {int(match[1]): tensor for name, tensor in official.items() if (match := pattern.fullmatch(name))}
+    if not levels:
+        raise WeightsError(f"{path} lacks generator.down_path.0.block.0.weight")
+    return tuple(levels[level].shape[0] for level in sorted(levels))
