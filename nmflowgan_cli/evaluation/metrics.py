@@ -82,7 +82,7 @@ def patch_rows(noise: NDArray[np.number], size: int = PATCH, step: int = PATCH) 
     if min(noise.shape[:2]) < size:
         raise ValueError(f"a picture of {noise.shape[1]}x{noise.shape[0]} is smaller than a patch of {size}x{size}")
     windows = sliding_window_view(noise, (size, size), axis=(0, 1))[::step, ::step]  # type: ignore[call-overload]
-    return windows.reshape(-1, size * size * CHANNELS)
+    return windows.transpose(0, 1, 3, 4, 2).reshape(-1, size * size * CHANNELS)
 
 
 def patch_kld(
