@@ -86,11 +86,16 @@ def test_kld_is_zero_on_itself_never_negative_and_not_symmetric():
     assert not np.allclose(forward, backward)
 
 
-def test_kld_knows_nothing_of_the_order_of_pixels_and_little_of_the_bins():
+def test_kld_knows_nothing_of_the_order_of_pixels():
     real, fake = _integer(5, (64, 64, 3)), _integer(9, (64, 64, 3))
     shuffled = RANDOM.permutation(fake.ravel()).reshape(fake.shape)
     np.testing.assert_array_equal(patch_kld(real, fake, size=64), patch_kld(real, shuffled, size=64))
-    assert patch_kld(real, fake, size=64, bins=FINE) > patch_kld(real, fake, size=64)
+
+
+def test_fine_bins_see_what_coarse_ones_pool():
+    quarters = RANDOM.integers(0, 4, (32, 32, 3)).astype(np.int16)
+    assert patch_kld(quarters, np.zeros_like(quarters), size=32) == 0
+    assert patch_kld(quarters, np.zeros_like(quarters), size=32, bins=FINE) > 1
 
 
 def test_wrong_noise_is_refused():
