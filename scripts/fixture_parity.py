@@ -61,7 +61,7 @@ def computed(model: PaperNMFlowGAN, arrays: dict[str, NDArray]) -> Iterator[tupl
     yield "unet_in", noise / LEVELS
     yield "unet_out", model.unet(torch.from_numpy(arrays["unet_in"]))
     noisy = model.sample(clean, code, fields)
-    yield "noisy_float", noisy
+    yield "noisy_float", noisy.clamp(0, LEVELS)  # the official code clips here
     yield "noisy_uint8", (noisy + 0.5).floor().clamp(0, LEVELS - 1)
 
 

@@ -1,0 +1,222 @@
+"""Weights by name: a registry, and a cache on the user's side.
+
+Weights that come with the package are copied into the cache, the others are downloaded; either way into a
+temporary file beside the place, verified by SHA-256, and then moved. The hash is checked on every use.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from nmflowgan_cli.conditions import camera_code
+from nmflowgan_cli.errors import WeightsError
+
+CACHE_VARIABLE = "NMFLOWGAN_CACHE"
+OFFLINE_VARIABLE = "NMFLOWGAN_OFFLINE"
+SUFFIX = ".safetensors"
+TIMEOUT = 30
+"""Seconds without an answer after which a download is given up."""
+
+State = Literal["ok", "absent", "damaged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line of the registry."""
+
+    name: str
+    file: str
+    sha256: str
+    size: int
+    """Bytes."""
+    cameras: tuple[str, ...]
+    isos: tuple[int, ...]
+    """Every ISO that any of the cameras was trained at."""
+    terms: str
+    url: str | None
+    """Where to download it; None where the file comes with the package."""
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> "Entry":
+        return Entry(**{**values, "cameras": tuple(values["cameras"]), "isos": tuple(values["isos"])})
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The weights that this version of the tool knows, and the folder of those that come with it."""
+
+    entries: tuple[Entry, ...]
+    folder: Path
+
+    @property
+    def names(self) -> list[str]:
+        return [entry.name for entry in self.entries]
+
+    def entry(self, name: str) -> Entry:
+        """The entry of that name; raises WeightsError listing the names."""
+        for entry in self.entries:
+            if entry.name == name:
+                return entry
+        listed = ", ".join(self.names) or "none"
+        raise WeightsError(f"unknown weights {name!r}", f"known: {listed}; or give the path of a {SUFFIX} file")
+
+
+def read_registry(path: Path) -> Registry:
+    """The registry of a registry.json; raises WeightsError."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Registry(tuple(map(Entry.from_json, values["weights"])), path.parent)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"cannot read the registry of weights {path}: {error}") from None
+
+
+@cache
+def registry() -> Registry:
+    """The registry of this installation: inside the package, or beside it in an editable install."""
+    packaged = Path(str(files("nmflowgan_cli"))) / "packaged_weights" / "registry.json"
+    beside = Path(__file__).parents[2] / "weights" / "registry.json"
+    return read_registry(packaged if packaged.is_file() else beside)
+
+
+def cache_dir(flag: Path | None = None) -> Path:
+    """The cache folder: the flag, else NMFLOWGAN_CACHE, else the platform's own place. It need not exist."""
+    from platformdirs import user_cache_dir
+
+    return flag or Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("nmflowgan", appauthor=False))
+
+
+def for_camera(camera: str) -> Entry:
+    """The first weights that know the camera (a code or a name); ConditionError where none does."""
+    entries = registry().entries
+    if not entries:
+        raise WeightsError("no weights are registered", f"give the path of a {SUFFIX} file by --weights")
+    code = camera_code(camera, tuple(dict.fromkeys(code for entry in entries for code in entry.cameras)))
+    return next(entry for entry in entries if code in entry.cameras)
+
+
+def resolve(name_or_path: str | Path, *, cache_dir: Path | None = None, offline: bool | None = None) -> Path:
+    """The weights file that a name or a path means, installed into the cache if need be; raises WeightsError.
+
+    `cache_dir`: the user's flag, if there is one. `offline`: no downloads; by default as NMFLOWGAN_OFFLINE says.
+    """
+    path = Path(name_or_path)
+    if path.suffix == SUFFIX and path.is_file():
+        return path
+    if path.suffix == SUFFIX or len(path.parts) > 1:
+        raise WeightsError(f"no such weights file: {path}", f"known by name: {', '.join(registry().names) or 'none'}")
+    return install(registry().entry(str(name_or_path)), registry(), cache_dir, offline=offline)
+
+
+def install(entry: Entry, source: Registry, flag: Path | None = None, *, offline: bool | None = None) -> Path:
+    """The verified file of `entry` in the cache; fetched where it is absent or damaged; raises WeightsError."""
+    target = cache_dir(flag) / entry.file
+    if state(entry, flag) == "ok":
+        return target
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _obtain(entry, source, temporary, offline=_offline() if offline is None else offline)
+        _verify(entry, temporary)
+        temporary.replace(target)
+    except OSError as error:
+        hint = f"set {CACHE_VARIABLE} or --cache-dir to a folder that can be written"
+        raise WeightsError(f"cannot write to the cache {target.parent}: {error.strerror or error}", hint) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return target
+
+
+def state(entry: Entry, flag: Path | None = None) -> State:
+    """Whether the file of `entry` in the cache is there, and is what the registry says."""
+    target = cache_dir(flag) / entry.file
+    try:
+        return "ok" if sha256(target) == entry.sha256 else "damaged"
+    except (FileNotFoundError, NotADirectoryError):
+        return "absent"
+    except OSError:
+        return "damaged"
+
+
+def local_file(entry: Entry, flag: Path | None = None) -> Path | None:
+    """The verified file of `entry` without fetching anything: from the cache, or as it came with the package."""
+    if state(entry, flag) == "ok":
+        return cache_dir(flag) / entry.file
+    packaged = registry().folder / entry.file
+    return packaged if packaged.is_file() and sha256(packaged) == entry.sha256 else None
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def entry_for(path: Path, *, url: str | None = None) -> dict[str, Any]:
+    """The registry's entry, as JSON values, for a weights file; from its header, size and hash."""
+    from nmflowgan_cli.checkpoints.format import read_header
+
+    header = read_header(path)
+    cameras = [camera for camera in header.vocabulary.cameras if header.vocabulary.trained_isos(camera)]
+    isos = sorted({iso for camera in cameras for iso in header.vocabulary.trained_isos(camera)})
+    return {
+        "name": header.name or path.stem,
+        "file": path.name,
+        "sha256": sha256(path),
+        "size": path.stat().st_size,
+        "cameras": cameras,
+        "isos": isos,
+        "terms": header.terms,
+        "url": url,
+    }
+
+
+def _offline() -> bool:
+    return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
+
+
+def _obtain(entry: Entry, source: Registry, target: Path, *, offline: bool) -> None:
+    """Copy or download the file of `entry` to `target`."""
+    if entry.url is None:
+        packaged = source.folder / entry.file
+        if not packaged.is_file():
+            raise WeightsError(f"{entry.file} did not come with this installation", "reinstall nmflowgan-cli")
+        shutil.copyfile(packaged, target)
+    elif offline:
+        raise WeightsError(
+            f"weights {entry.name} are not in the cache and {OFFLINE_VARIABLE} forbids downloads",
+            f"unset it, or run once with a network: nmflowgan weights fetch {entry.name}",
+        )
+    else:
+        _download(entry, entry.url, target)
+
+
+def _download(entry: Entry, url: str, target: Path) -> None:
+    """Stream `url` into `target`."""
+    import pooch
+    import requests
+
+    try:
+        pooch.HTTPDownloader(timeout=TIMEOUT)(url, str(target), None)
+    except (requests.RequestException, ValueError) as error:
+        raise WeightsError(f"cannot download weights {entry.name} from {url}: {error}") from None
+
+
+def _verify(entry: Entry, path: Path) -> None:
+    """Raise WeightsError unless the file is the one that the registry means."""
+    actual = sha256(path)
+    if actual != entry.sha256:
+        source = entry.url or "the file that came with this installation"
+        raise WeightsError(
+            f"weights {entry.name}: {source} has sha256 {actual[:16]}..., expected {entry.sha256[:16]}...",
+            "nothing was installed; try again, or upgrade nmflowgan-cli",
+        )

@@ -1,0 +1,170 @@
+"""`nmflowgan weights`: list, look at, fetch, verify and import weights."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nmflowgan_cli.errors import UsageError, WeightsError
+
+if TYPE_CHECKING:
+    from nmflowgan_cli.checkpoints.hub import Entry
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="List, look at, fetch, verify and import weights.",
+    epilog="Examples:  nmflowgan weights list   |   nmflowgan weights fetch sidd-lite",
+)
+
+CacheDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder of fetched weights (default: NMFLOWGAN_CACHE, else the user's cache folder)."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Name = Annotated[str, typer.Argument(help="A name of `weights list`.")]
+
+
+def _examples(*commands: str) -> str:
+    return "Examples:  " + "   |   ".join(f"nmflowgan weights {command}" for command in commands)
+
+
+def _entries(name: str | None) -> "list[Entry]":
+    """The registry's entry of that name, or all of them."""
+    from nmflowgan_cli.checkpoints.hub import registry
+
+    return [registry().entry(name)] if name else list(registry().entries)
+
+
+def _with_state(entry: "Entry", cache_dir: Path | None) -> dict[str, Any]:
+    """An entry as JSON values, with the state of its file in the cache."""
+    from nmflowgan_cli.checkpoints.hub import state
+
+    return {**asdict(entry), "state": state(entry, cache_dir)}
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
+@app.command("list", epilog=_examples("list", "list --json"))
+def list_weights(*, as_json: Json = False, cache_dir: CacheDir = None) -> None:
+    """List the weights that this version knows, and whether they are in the cache."""
+    rows = [_with_state(entry, cache_dir) for entry in _entries(None)]
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    for row in rows:
+        cameras, isos = " ".join(row["cameras"]), f"ISO {row['isos'][0]}-{row['isos'][-1]}"
+        typer.echo(f"{row['name']:16}{cameras:20}{isos:16}{_size(row['size']):>10}  {row['state']:8}{row['terms']}")
+    if not rows:
+        typer.echo("no weights are registered", err=True)
+
+
+@app.command(epilog=_examples("info sidd-lite", "info runs/mine/weights.safetensors --json"))
+def info(
+    name: Annotated[str, typer.Argument(help="A name of `weights list`, or a .safetensors file.")],
+    *,
+    as_json: Json = False,
+    cache_dir: CacheDir = None,
+) -> None:
+    """Print what weights are: cameras, ISOs with their training patches, parameters, data, terms, metrics."""
+    facts = _facts(name, cache_dir)
+    if as_json:
+        typer.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    for key, value in facts.items():
+        typer.echo(f"{key.replace('_', ' ')}: {_text(key, value)}")
+
+
+def _facts(name: str, cache_dir: Path | None) -> dict[str, Any]:
+    """The header of a file or name; of weights that are not fetched yet, what the registry knows."""
+    from nmflowgan_cli.checkpoints.hub import SUFFIX, local_file, registry, resolve
+
+    is_path = name.endswith(SUFFIX) or len(Path(name).parts) > 1
+    entry = None if is_path else registry().entry(name)
+    path = resolve(name) if entry is None else local_file(entry, cache_dir)
+    facts = {} if entry is None else _with_state(entry, cache_dir)
+    return facts if path is None else {**facts, **_header_facts(path)}
+
+
+def _header_facts(path: Path) -> dict[str, Any]:
+    from nmflowgan_cli.checkpoints.build import parameter_count
+    from nmflowgan_cli.checkpoints.format import read_header
+
+    header = read_header(path)
+    named = {**header.to_json(), "name": header.name or path.stem}
+    return {"path": str(path), **named, "parameters": parameter_count(header)}
+
+
+def _text(key: str, value: Any) -> str:
+    """A fact as a line of text; of `trained` the patches of each camera and ISO."""
+    if key == "trained":
+        cameras = ("  ".join([camera, *(f"{iso}: {n}" for iso, n in isos.items())]) for camera, isos in value.items())
+        return "".join(f"\n  {camera}" for camera in cameras)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+
+
+@app.command(epilog=_examples("fetch sidd-lite", "fetch sidd-lite --cache-dir weights-cache"))
+def fetch(name: Name, *, cache_dir: CacheDir = None) -> None:
+    """Install weights into the cache, verified, and print their path."""
+    from nmflowgan_cli.checkpoints.hub import install, registry
+
+    typer.echo(str(install(registry().entry(name), registry(), cache_dir)))
+
+
+@app.command(epilog=_examples("verify", "verify sidd-lite --json"))
+def verify(
+    name: Annotated[str | None, typer.Argument(help="A name of `weights list` (default: all in the cache).")] = None,
+    *,
+    as_json: Json = False,
+    cache_dir: CacheDir = None,
+) -> None:
+    """Check fetched weights against their SHA-256; exit code 4 if any is damaged, or the named one absent."""
+    states = {entry.name: _with_state(entry, cache_dir)["state"] for entry in _entries(name)}
+    if as_json:
+        typer.echo(json.dumps(states))
+    else:
+        for entry, found in states.items():
+            typer.echo(f"{entry}: {found}")
+    bad = [entry for entry, found in states.items() if found == "damaged" or (name and found == "absent")]
+    if bad:
+        raise WeightsError(f"damaged or absent: {', '.join(bad)}", f"nmflowgan weights fetch {bad[0]}")
+
+
+@app.command("import", epilog=_examples("import NMFlowGAN.pth -o official.safetensors", "info official.safetensors"))
+def import_weights(
+    file: Annotated[Path, typer.Argument(help="A checkpoint (.pth) of the authors' code.")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; ends in .safetensors.")],
+) -> None:
+    """Convert a checkpoint of the authors' code. Nothing in it is executed."""
+    from nmflowgan_cli.checkpoints.hub import SUFFIX
+
+    if output.suffix != SUFFIX:
+        raise UsageError(f"output {output} does not end in {SUFFIX}")
+    if output.exists():
+        raise UsageError(f"{output} exists", "remove it, or choose another name")
+    from nmflowgan_cli.checkpoints.format import save
+    from nmflowgan_cli.checkpoints.official import import_official
+
+    state, header = import_official(file)
+    save(output, state, header)
+    typer.echo(str(output))
+
+
+@app.command(epilog=_examples("path", "path sidd-lite"))
+def path(
+    name: Annotated[str | None, typer.Argument(help="A name of `weights list` (default: the folder).")] = None,
+    *,
+    cache_dir: CacheDir = None,
+) -> None:
+    """Print the cache folder, or where in it the named weights have their place; fetches nothing."""
+    from nmflowgan_cli.checkpoints import hub
+
+    folder = hub.cache_dir(cache_dir)
+    typer.echo(str(folder / hub.registry().entry(name).file if name else folder))
