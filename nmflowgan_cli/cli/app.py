@@ -2,7 +2,10 @@
 
 import importlib
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Annotated, Any
 
@@ -21,13 +24,28 @@ def report(error: NmflowganError) -> None:
     typer.echo(f"error: {line}".encode(errors="surrogateescape"), err=True)
 
 
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM interrupts like Ctrl-C inside the context, so that everything under way is cleaned up."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class Commands(TyperGroup):
     """The group of commands; the one place where errors become exit codes."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; no traceback for a user's mistake, an interruption or a closed pipe."""
         try:
-            result = super().invoke(ctx)
+            with terminable():
+                result = super().invoke(ctx)
             sys.stdout.flush()
         except NmflowganError as error:
             report(error)
@@ -60,6 +78,7 @@ app = typer.Typer(
 
 @app.callback()
 def nmflowgan(
+    *,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,

@@ -1,0 +1,198 @@
+"""`nmflowgan synthesize`: camera noise for clean photographs."""
+
+import os
+import sys
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import asdict
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nmflowgan_cli.cli import options
+from nmflowgan_cli.cli.progress import Reporter, reporter
+from nmflowgan_cli.errors import OutOfMemoryError
+
+if TYPE_CHECKING:
+    from nmflowgan_cli.synthesis.batch import Prepared
+    from nmflowgan_cli.synthesis.pipeline import Item, Recipe
+
+SOME_FAILED = 3
+
+EXAMPLES = """\b
+Examples:
+  nmflowgan synthesize photos/ --camera IP --iso 800 -o noisy/
+  find photos -name '*.png' | nmflowgan synthesize - -c random -i 400-1600 -o out/ --json
+"""
+
+
+def synthesize(
+    *,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(help="Files, folders, patterns, or - for a list of paths on stdin.", metavar="INPUTS..."),
+    ],
+    camera: Annotated[
+        list[str], typer.Option("--camera", "-c", help="Code (IP) or name (iPhone 7), several with commas, or random.")
+    ],
+    iso: Annotated[
+        list[str], typer.Option("--iso", "-i", help="ISO (800), several with commas, a range (100-3200), or random.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder, or a file for a single picture.")],
+    seed: options.Seed = 0,
+    repeats: Annotated[int, typer.Option(min=1, help="Noisy pictures of each clean one.", show_default=True)] = 1,
+    weights: Annotated[
+        str | None, typer.Option(help="Name or path of the weights.  [default: those that know the camera]")
+    ] = None,
+    format: Annotated[  # noqa: A002 - the name of the option
+        str | None, typer.Option(help="png, same, jpg, webp, tiff or bmp.  [default: png, or by the suffix of -o]")
+    ] = None,
+    on_exists: Annotated[
+        str, typer.Option(help="Outputs that exist already: error, skip or overwrite.", show_default=True)
+    ] = "error",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep what the manifest tells was done alike; make the rest again.")
+    ] = False,
+    shard: Annotated[
+        str | None, typer.Option(help="Do the Kth of N shares of the work, as K/N.  [default: torchrun's or Slurm's]")
+    ] = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    tile: Annotated[
+        int | None, typer.Option(min=1, help="Side of the tiles in pixels.  [default: 512; 1024 on CUDA]")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Tiles at a time.  [default: 1; 4 on CUDA]")] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Threads that read, and as many that write.", show_default=True)
+    ] = 2,
+    manifest: Annotated[
+        bool | None,
+        typer.Option("--manifest/--no-manifest", help="Write manifest.jsonl.  [default: where -o is a folder]"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be made, and stop.")] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    cache_dir: options.CacheDir = None,
+) -> None:
+    """Make clean photographs look as if a camera had taken them at an ISO.
+
+    The noise of a picture depends only on the seed, its relative path, the repeat, camera, ISO and weights.
+    """
+    from nmflowgan_cli.checkpoints.format import read_header
+    from nmflowgan_cli.checkpoints.hub import resolve
+    from nmflowgan_cli.synthesis.batch import Request, make_folder, prepare, shard_of
+
+    request = Request(
+        inputs=tuple(inputs),
+        cameras=tuple(camera),
+        isos=tuple(iso),
+        output=output,
+        listed=sys.stdin.buffer.read() if "-" in inputs else b"",
+        seed=seed,
+        repeats=repeats,
+        format=format,
+        on_exists=on_exists,
+        resume=resume,
+        shard=shard or shard_of(os.environ),
+        manifest=manifest,
+    )
+    path = resolve(weights or _knowing(camera), cache_dir=cache_dir)
+    prepared = prepare(request, read_header(path).vocabulary)
+    if dry_run:
+        _show(prepared, json=json)
+        return
+    make_folder(prepared.folder)
+    recipe = _recipe(path, seed=seed, device=device, precision=precision, tile=tile, batch=batch)
+    if verbose:
+        typer.echo(f"{recipe.weights} from {path}, tiles of {recipe.tile}, {recipe.batch} at a time", err=True)
+    raise typer.Exit(_work(prepared, recipe, workers=workers, json=json, quiet=quiet))
+
+
+def _knowing(cameras: list[str]) -> str:
+    """The name of the first registered weights that know the first camera that is named."""
+    from nmflowgan_cli.checkpoints.hub import for_camera, registry
+
+    named = [name.strip() for text in cameras for name in text.split(",") if name.strip().lower() not in ("", "random")]
+    return for_camera(named[0]).name if named or not registry().entries else registry().entries[0].name
+
+
+def _show(prepared: "Prepared", *, json: bool) -> None:
+    """The plan, a line a picture."""
+    for job in prepared.jobs:
+        fields = {"input": str(job.input), "output": str(job.output), "repeat": job.repeat, **asdict(job.condition)}
+        typer.echo(dumps(fields) if json else os.fsencode(f"{job.input} -> {job.output}  {job.condition}"))
+
+
+def _recipe(path: Path, *, seed: int, device: str, precision: str, tile: int | None, batch: int | None) -> "Recipe":
+    """The model on its device, and what the pictures have in common."""
+    from nmflowgan_cli.checkpoints.build import load_model
+    from nmflowgan_cli.checkpoints.format import read_header
+    from nmflowgan_cli.checkpoints.hub import sha256
+    from nmflowgan_cli.runtime import precision_context, resolve_device
+    from nmflowgan_cli.synthesis.engine import DEFAULT_TILES
+    from nmflowgan_cli.synthesis.pipeline import Recipe
+
+    place = resolve_device(device)
+    precision_context(precision, place)  # refuses an unknown one before the work starts
+    usual_tile, usual_batch = DEFAULT_TILES[place.type]
+    return Recipe(
+        model=load_model(path).to(place),
+        weights=read_header(path).name or path.stem,
+        weights_sha256=sha256(path),
+        seed=seed,
+        tile=tile or usual_tile,
+        batch=batch or usual_batch,
+        device=place,
+        precision=precision,
+    )
+
+
+def _work(prepared: "Prepared", recipe: "Recipe", *, workers: int, json: bool, quiet: bool) -> int:
+    """Make the pictures, telling what becomes of each; the exit code."""
+    from nmflowgan_cli.synthesis.pipeline import run
+
+    begin, done = time.monotonic(), []
+    if not quiet:
+        typer.echo(f"pictures: {len(prepared.jobs)}, weights: {recipe.weights}, device: {recipe.device}", err=True)
+    with reporter(len(prepared.jobs), quiet=quiet) as report:
+        items = run(
+            prepared.jobs,
+            recipe,
+            workers=workers,
+            skip=lambda job: prepared.skip(job, recipe.weights_sha256),
+            progress=lambda share: report.advanced(len(done) + share),
+        )
+        with closing(items):
+            for item in items:
+                _tell(item, prepared, report, json=json)
+                done.append(item)
+                report.advanced(len(done))
+    if not quiet:
+        counts = Counter(item.record.status for item in done)
+        told = ", ".join(f"{status}: {counts[status]}" for status in ("done", "failed", "skipped") if counts[status])
+        typer.echo(f"{told or 'nothing to do'}, seconds: {time.monotonic() - begin:.1f}", err=True)
+    return _exit_code(done)
+
+
+def _tell(item: "Item", prepared: "Prepared", report: Reporter, *, json: bool) -> None:
+    """Record the item, and print its result or its error."""
+    if prepared.manifest and item.record.status != "skipped":
+        prepared.manifest.append(item.record)
+    if item.error is not None:
+        report.note(f"error: {item.error}")
+    if json:
+        report.result(item.record.line())
+    elif item.record.status == "done":
+        report.result(item.record.output)
+
+
+def _exit_code(items: "list[Item]") -> int:
+    """0 if all went well, 5 if memory ran out, 3 if some failed, 1 if all did."""
+    failed = [item for item in items if item.error is not None]
+    if any(isinstance(item.error, OutOfMemoryError) for item in failed):
+        return OutOfMemoryError.exit_code
+    return (1 if len(failed) == len(items) else SOME_FAILED) if failed else 0

@@ -1,0 +1,58 @@
+"""Device, precision and determinism: everything of torch that is global, set and put back."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+
+from nmflowgan_cli.errors import UsageError
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """The device that "auto", "cpu", "cuda" or "cuda:N" means; "auto" is CUDA where there is one.
+
+    Under torchrun, "auto" is the CUDA device of the process's LOCAL_RANK.
+    Raises UsageError for another name, and where the CUDA device asked for does not exist.
+    """
+    if name == "auto":
+        rank = os.environ.get("LOCAL_RANK", "0")
+        name = f"cuda:{int(rank) % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
+        raise UsageError(f"unknown device {name!r}", "one of auto, cpu, cuda, cuda:N")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if int(index or 0) >= count:
+        raise UsageError(f"device {name!r} is not there: {count} CUDA devices are visible", "use --device cpu")
+    return torch.device(name)
+
+
+def precision_context(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Autocast of the convolutions to `precision`; "auto" and "float32" leave everything in float32.
+
+    Raises UsageError for a name that is not in PRECISIONS.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"unknown precision {precision!r}", f"one of {', '.join(PRECISIONS)}")
+    if precision in ("auto", "float32"):
+        return nullcontext()
+    return torch.autocast(device.type, getattr(torch, precision))
+
+
+def reproducible() -> AbstractContextManager[None]:
+    """CUDA convolutions take the same algorithm whenever they meet the same shape, and keep all bits of float32."""
+    cudnn = torch.backends.cudnn
+    return cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+
+
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """`count` threads for torch's CPU kernels inside the context."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

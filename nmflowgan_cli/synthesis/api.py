@@ -1,0 +1,63 @@
+"""Camera noise from Python: `load` weights once, then `synthesize` arrays."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nmflowgan_cli.checkpoints.build import load_model
+from nmflowgan_cli.checkpoints.hub import resolve
+from nmflowgan_cli.models.base import NoiseModel
+from nmflowgan_cli.randomness import picture_key
+from nmflowgan_cli.runtime import resolve_device
+from nmflowgan_cli.synthesis.engine import DEFAULT_TILES, synthesize
+
+
+@dataclass(frozen=True)
+class CameraNoise:
+    """A noise model, ready on its device."""
+
+    model: NoiseModel
+    device: torch.device
+
+    def synthesize(
+        self,
+        picture: NDArray[np.uint8],
+        *,
+        camera: str,
+        iso: int,
+        seed: int = 0,
+        relative_path: str = "picture",
+        repeat: int = 0,
+        tile: int | None = None,
+        batch: int | None = None,
+        precision: str = "auto",
+    ) -> NDArray[np.uint8]:
+        """`picture` as `camera` would have taken it at `iso`: (H, W, 3) uint8 RGB in and out.
+
+        The noise depends on (seed, relative_path, repeat, camera, iso, weights) alone; it is that of the command line
+        for a picture of this relative path. Raises ConditionError for a camera or an ISO that the weights do not know,
+        PictureError for an array of another shape or type.
+        """
+        usual_tile, usual_batch = DEFAULT_TILES[self.device.type]
+        return synthesize(
+            self.model,
+            picture,
+            self.model.vocabulary.parse(camera, iso),
+            picture_key(seed, relative_path, repeat),
+            tile=tile or usual_tile,
+            batch=batch or usual_batch,
+            device=self.device,
+            precision=precision,
+        )
+
+
+def load(name_or_path: str | Path = "sidd-lite", *, device: str = "auto", cache_dir: Path | None = None) -> CameraNoise:
+    """The weights of that name or path, from the cache in `cache_dir` if it is given, on `device`.
+
+    Raises WeightsError for weights that do not exist or are damaged, UsageError for a device that is not there.
+    """
+    place = resolve_device(device)
+    return CameraNoise(load_model(resolve(name_or_path, cache_dir=cache_dir)).to(place), place)

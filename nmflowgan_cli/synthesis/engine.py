@@ -1,0 +1,159 @@
+"""One picture through a noise model, tile by tile.
+
+The tiles see the same clean pixels, the same random fields and the same surroundings as the untiled
+picture would, so the result does not depend on the size of the tiles or on how many go together.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
+from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, Window, encode
+from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.randomness import PictureFields
+from nmflowgan_cli.runtime import precision_context, reproducible
+from nmflowgan_cli.synthesis import tiling
+
+Bytes = NDArray[np.uint8]
+
+DEFAULT_TILE = 512
+DEFAULT_TILES = {"cpu": (512, 1), "cuda": (1024, 4)}
+"""Tile and batch by kind of device."""
+STATISTICS_TILE = 256
+"""Whole-picture statistics are summed over windows of this size whatever the tile, so that their last bit stays."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A picture and its random planes, of which any window can be had."""
+
+    rgb: Bytes
+    fields: PictureFields
+    device: torch.device
+
+    def window(self, boxes: list[tiling.Box]) -> Window:
+        """Clean counts and fields of boxes of one shape, (N, 3, H, W) float32 on the device."""
+        latent = np.stack([self.fields.latent(box.top, box.left, box.height, box.width) for box in boxes])
+        uniform = np.stack([self.fields.uniform(box.top, box.left, box.height, box.width) for box in boxes])
+        clean = np.stack([self._clean(box) for box in boxes])
+        return self._tensor(clean), Fields(self._tensor(latent), self._tensor(uniform))
+
+    def _clean(self, box: tiling.Box) -> Bytes:
+        height, width, _ = self.rgb.shape
+        rows = tiling.reflect_indices(box.top, box.bottom, height)
+        columns = tiling.reflect_indices(box.left, box.right, width)
+        return self.rgb[np.ix_(rows, columns)].transpose(2, 0, 1)
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        # Channels last: convolutions then give the same bits wherever a pixel lies in its window, and run faster.
+        return torch.from_numpy(array).to(self.device, torch.float32).contiguous(memory_format=torch.channels_last)
+
+
+def synthesize(
+    model: NoiseModel,
+    rgb: Bytes,
+    condition: Condition,
+    key: int,
+    *,
+    tile: int = DEFAULT_TILE,
+    batch: int = 1,
+    device: torch.device | str = "cpu",
+    precision: str = "auto",
+    progress: Callable[[float], None] | None = None,
+) -> Bytes:
+    """The noisy picture: (H, W, 3) uint8 RGB, rounded half up and clipped.
+
+    `rgb`: the clean picture, (H, W, 3) uint8 RGB, any size from 1x1. `key`: from `randomness.picture_key`.
+    `tile`: side of the tiles in pixels, `batch`: tiles that go together; both bound the memory and change nothing
+    else. `model` must be on `device`. Where memory runs out, both are halved, down to single tiles of 64 pixels.
+    `progress` is told the share of the picture that is done, in [0, 1], after each batch.
+    Raises ConditionError for a condition that the model was not trained on, OutOfMemoryError.
+    """
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
+        raise PictureError(f"a picture of shape {rgb.shape} and type {rgb.dtype}", "(H, W, 3) uint8 is needed")
+    device = torch.device(device)
+    code = encode(model.vocabulary, [condition])
+    source = _Source(rgb, PictureFields(key), device)
+    for tile_now, batch_now in _settings(tile, batch):
+        with torch.inference_mode(), reproducible(), precision_context(precision, device):
+            noisy = _attempt(model, source, code.to(device), tile_now, batch_now, progress or (lambda share: None))
+        if noisy is not None:
+            return noisy
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+    raise OutOfMemoryError(
+        f"out of memory on {device} with tiles of {tiling.SMALLEST} pixels", "free memory, or use --device cpu"
+    )
+
+
+def _settings(tile: int, batch: int) -> Iterator[tuple[int, int]]:
+    """(tile, batch), backing off to (SMALLEST, 1)."""
+    while batch > 1:
+        yield tile, batch
+        batch //= 2
+    while tile > tiling.SMALLEST:
+        yield tile, 1
+        tile //= 2
+    yield min(tile, tiling.SMALLEST), 1
+
+
+def _attempt(
+    model: NoiseModel, source: _Source, code: Code, tile: int, batch: int, progress: Callable[[float], None]
+) -> Bytes | None:
+    """The noisy picture, or None where memory ran out (returned, so that the failed tensors are let go)."""
+    try:
+        return _sampled(model, source, code, tile, batch, progress)
+    except (MemoryError, torch.OutOfMemoryError):
+        return None
+    except RuntimeError as error:  # what torch's CPU allocator raises
+        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
+            return None
+        raise
+
+
+def _sampled(
+    model: NoiseModel, source: _Source, code: Code, tile: int, batch: int, progress: Callable[[float], None]
+) -> Bytes:
+    height, width, _ = source.rgb.shape
+    statistics = model.statistics(lambda: _whole(source), code)
+    noisy, done = np.empty_like(source.rgb), 0
+    for group in _batches(tiling.tiles(height, width, model.geometry, tile), batch):
+        clean, fields = source.window([item.window for item in group])
+        codes = Code(*(field.expand(len(group), *field.shape[1:]) for field in code))
+        counts = model.sample(clean, codes, fields, statistics)
+        if not torch.isfinite(counts).all():
+            raise NmflowganError("the model gave values that are not numbers", "use --precision float32")
+        for item, result in zip(group, counts, strict=True):
+            rows, columns = item.core.slices(item.window)
+            core = result[:, rows, columns].float().add(0.5).floor_().clamp_(0, 255).to(torch.uint8)
+            noisy[item.core.slices(tiling.Box(0, 0, height, width))] = core.permute(1, 2, 0).cpu().numpy()
+            done += item.core.height * item.core.width
+        progress(done / (height * width))
+    return noisy
+
+
+def _whole(source: _Source) -> Iterator[Window]:
+    """The picture, once, in windows without gap or overlap."""
+    height, width, _ = source.rgb.shape
+    for item in tiling.tiles(height, width, Geometry(multiple=1, context=0, border=0), STATISTICS_TILE):
+        yield source.window([item.core])
+
+
+def _batches(tiles: list[tiling.Tile], batch: int) -> Iterator[list[tiling.Tile]]:
+    """Groups of at most `batch` tiles with windows of one shape."""
+
+    def shape(item: tiling.Tile) -> tuple[int, int]:
+        return item.window.height, item.window.width
+
+    for _, same in groupby(sorted(tiles, key=shape), shape):
+        group = list(same)
+        for start in range(0, len(group), batch):
+            yield group[start : start + batch]

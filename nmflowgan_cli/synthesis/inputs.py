@@ -1,0 +1,108 @@
+"""From what the user names - files, folders, patterns, a list on stdin - to pictures with a relative path."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.imaging import FORMATS
+
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A clean picture: where it lies, and the path that its output and its random numbers are named after."""
+
+    path: Path
+    relative: PurePath
+    searched: bool = field(default=False, compare=False)
+    """It was met in a folder or by a pattern, not named by the user."""
+
+    @property
+    def seed_path(self) -> str:
+        """`relative` with forward slashes; bytes that are not UTF-8 are escaped, so any name has one."""
+        return self.relative.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def find(inputs: Sequence[str], listed: bytes = b"", *, without: Path | None = None) -> list[Source]:
+    """The pictures that `inputs` name, each once, in the order given (folders and patterns sorted).
+
+    A file keeps its name; a file of a folder, its path in the folder; a match of a pattern, its path below the
+    part without wildcards; a path listed on stdin ("-", the bytes `listed`: one a line, or separated by NUL), that
+    path itself if it is relative and does not climb. The folder `without` (the output) is not searched.
+    Raises UsageError for an input that matches nothing.
+    """
+    found: dict[Source, None] = {}
+    for text in inputs:
+        named = _listed(listed) if text == STDIN else _named(text)
+        for source in named:
+            if not (without and source.searched and source.path.resolve().is_relative_to(without.resolve())):
+                found[source] = None
+    if not found:
+        raise UsageError("the inputs hold no pictures", f"pictures end in {', '.join(FORMATS)}")
+    return list(found)
+
+
+def _named(text: str) -> list[Source]:
+    path = Path(text)
+    if path.is_dir():
+        return _folder(path, PurePath())
+    if path.exists():
+        return [Source(path, PurePath(path.name))]
+    if glob.has_magic(text):
+        return _pattern(text)
+    raise UsageError(f"input {text} does not exist", "name a file, a folder, a pattern, or - for a list on stdin")
+
+
+def _folder(folder: Path, prefix: PurePath) -> list[Source]:
+    """The pictures below `folder`; names that begin with a dot are passed over."""
+    paths = sorted(_walk(folder))
+    if not paths:
+        raise UsageError(f"folder {folder} holds no pictures", f"pictures end in {', '.join(FORMATS)}")
+    return [Source(path, prefix / path.relative_to(folder), searched=True) for path in paths]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        raise UsageError(f"cannot read folder {error.filename}: {error.strerror}")
+
+    for root, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (path for name in names if _is_picture(path := Path(root, name)))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in FORMATS and not path.name.startswith(".")
+
+
+def _pattern(text: str) -> list[Source]:
+    parts = Path(text).parts
+    fixed = Path(*parts[: next(number for number, part in enumerate(parts) if glob.has_magic(part))])
+    paths = [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - keeps absolute patterns
+    sources = [Source(path, path.relative_to(fixed), searched=True) for path in paths if _is_picture(path)]
+    if not sources:
+        raise UsageError(f"pattern {text} matches no pictures", f"pictures end in {', '.join(FORMATS)}")
+    return sources
+
+
+def _listed(data: bytes) -> list[Source]:
+    lines = data.split(b"\0") if b"\0" in data else data.splitlines()
+    texts = [os.fsdecode(line) for line in lines if line.strip()]
+    if not texts:
+        raise UsageError("the list on standard input is empty", "one path a line, or separated by NUL")
+    sources: list[Source] = []
+    for text in texts:
+        path, relative = Path(text), _kept(text)
+        if not path.exists():
+            raise UsageError(f"{text}, listed on standard input, does not exist")
+        sources += _folder(path, relative) if path.is_dir() else [Source(path, relative)]
+    return sources
+
+
+def _kept(text: str) -> PurePath:
+    """The listed path itself where it can stand below another folder, else its name."""
+    path = PurePath(os.path.normpath(text))
+    return PurePath(path.name) if path.is_absolute() or ".." in path.parts else path

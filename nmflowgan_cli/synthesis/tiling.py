@@ -1,0 +1,137 @@
+"""Where a picture is cut: canvas, windows and reflection. Pure geometry, all in pixels of the picture.
+
+The canvas is the picture, extended on every side by the model's border and padded below and to the right
+to a multiple; what lies outside of the picture is its reflection. A window is what the model sees at
+once; the core is the part of its result that is kept. Cores partition the picture.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmflowgan_cli.errors import UsageError
+
+SMALLEST = 64
+"""Windows have at least this side: below it the convolution kernels change, and with them the last bit."""
+
+
+class Geometry(Protocol):
+    """What tiling has to know of a model: the fields of `models.base.Geometry`, without its torch."""
+
+    @property
+    def multiple(self) -> int: ...
+    @property
+    def context(self) -> int: ...
+    @property
+    def border(self) -> int: ...
+
+
+class Box(NamedTuple):
+    """Rows [top, bottom) and columns [left, right), relative to the picture; may be negative."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    def slices(self, origin: "Box") -> tuple[slice, slice]:
+        """This box as row and column slices of an array that covers `origin`."""
+        return (
+            slice(self.top - origin.top, self.bottom - origin.top),
+            slice(self.left - origin.left, self.right - origin.left),
+        )
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What the model sees (`window`) and what is kept of it (`core`)."""
+
+    window: Box
+    core: Box
+
+
+class Span(NamedTuple):
+    """An interval [start, stop) of rows or columns."""
+
+    start: int
+    stop: int
+
+
+def canvas(height: int, width: int, geometry: Geometry) -> Box:
+    """The picture with its border, its sides padded to the multiple and to SMALLEST."""
+    rows, columns = _canvas_span(height, geometry), _canvas_span(width, geometry)
+    return Box(rows.start, columns.start, rows.stop, columns.stop)
+
+
+def tiles(height: int, width: int, geometry: Geometry, tile: int) -> list[Tile]:
+    """The tiles of a picture in reading order; their cores have sides of `tile` rounded by `tile_size`."""
+    cut = partial(_spans, geometry=geometry, step=tile_size(tile, geometry))
+    return [
+        Tile(
+            Box(row_window.start, column_window.start, row_window.stop, column_window.stop),
+            Box(row_core.start, column_core.start, row_core.stop, column_core.stop),
+        )
+        for row_window, row_core in cut(height)
+        for column_window, column_core in cut(width)
+    ]
+
+
+def tile_size(tile: int, geometry: Geometry) -> int:
+    """`tile` rounded up to SMALLEST and to the model's multiple; raises UsageError below 1."""
+    if tile < 1:
+        raise UsageError(f"a tile of {tile} pixels is too small", f"at least {SMALLEST} is sensible")
+    return _round_up(max(tile, SMALLEST), geometry.multiple)
+
+
+def reflect_indices(start: int, stop: int, size: int) -> NDArray[np.intp]:
+    """Indices into `size` rows for the coordinates [start, stop), reflected at both ends without repeating them.
+
+    The period is 2 (size - 1), so any distance from the picture works, and a single row repeats itself.
+    """
+    period = max(2 * (size - 1), 1)
+    distance = np.arange(start, stop) % period
+    return np.minimum(distance, period - distance) if size > 1 else np.zeros_like(distance)
+
+
+def _canvas_span(size: int, geometry: Geometry) -> Span:
+    start = -_round_up(geometry.border, geometry.multiple)
+    length = max(size + geometry.border - start, SMALLEST)
+    return Span(start, start + _round_up(length, geometry.multiple))
+
+
+def _spans(size: int, *, geometry: Geometry, step: int) -> Iterator[tuple[Span, Span]]:
+    """(window, core) of every step along one axis of the picture."""
+    whole = _canvas_span(size, geometry)
+    for start in range(0, size, step):
+        core = Span(start, min(start + step, size))
+        low = _round_down(core.start - geometry.context, geometry.multiple)
+        high = _round_up(core.stop + geometry.context, geometry.multiple)
+        yield _grown(Span(low, high), whole, geometry.multiple), core
+
+
+def _grown(window: Span, whole: Span, multiple: int) -> Span:
+    """`window` within the canvas and, as far as that allows, at least SMALLEST long."""
+    start, stop = max(window.start, whole.start), min(window.stop, whole.stop)
+    smallest = _round_up(SMALLEST, multiple)
+    stop = min(max(stop, start + smallest), whole.stop)
+    return Span(max(min(start, stop - smallest), whole.start), stop)
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+def _round_down(value: int, multiple: int) -> int:
+    return value // multiple * multiple
