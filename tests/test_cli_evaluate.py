@@ -1,0 +1,119 @@
+"""`nmflowgan evaluate` as a process, on small generated pairs."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+HEADER = "clean,noisy,camera,iso,scene,split"
+STDS = {("IP", 100): 3.0, ("IP", 800): 9.0, ("S6", 800): 6.0}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Independent normal noise on a smooth picture: two pictures of each condition, one of them for validation."""
+    folder, random = tmp_path_factory.mktemp("pairs"), np.random.default_rng(5)
+    clean = np.add.outer(np.linspace(60, 110, 100), np.linspace(0, 60, 200))[..., None] + [0, 10, 20]
+    rows = [HEADER]
+    for (camera, iso), std in STDS.items():
+        for split in ("train", "val"):
+            name = f"{camera}_{iso}_{split}.png"
+            noisy = np.rint(clean).clip(0, 255) + random.normal(0, std, clean.shape)
+            Image.fromarray(np.rint(clean).astype(np.uint8)).save(folder / f"clean_{name}")
+            Image.fromarray(np.rint(noisy).clip(0, 255).astype(np.uint8)).save(folder / name)
+            rows.append(f"clean_{name},{name},{camera},{iso},{name},{split}")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def _evaluate(*arguments):
+    command = [sys.executable, "-m", "nmflowgan_cli", "evaluate", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_awgn_is_found_out_to_be_right_where_it_is(data):
+    done = _evaluate(data, "-m", "awgn", "-m", "heteroscedastic", "--json", "--official")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found["data"]["pairs"] == 6
+    assert found["protocol"] == {"patch": 96, "step": 96, "seed": 0}
+    assert "kld" in found["definitions"]
+    for model in found["models"]:
+        assert "the very pairs" in model["note"]
+        mean = model["mean_of_cameras"]
+        assert mean["kld"] < 0.001 < mean["kld_official"]
+        assert mean["patches"] == 12
+        assert mean["kld_interval"][0] <= mean["kld"] <= mean["kld_interval"][1]
+        assert mean["std_error"] < 0.03
+        assert mean["lags_difference"] < 0.02
+        assert mean["channels_difference"] < 0.03
+        assert mean["self_floor"] < 0.002
+        cells = {(cell["camera"], cell["iso"]): cell["std_real"] for cell in model["cells"]}
+        assert cells == pytest.approx(STDS, rel=0.05)
+        cameras = model["cameras"]
+        assert mean["kld"] == pytest.approx((cameras["IP"]["kld"] + cameras["S6"]["kld"]) / 2)
+
+
+def test_the_table_and_a_fit_on_other_pairs(data):
+    arguments = (data, "-m", "awgn", "--split", "val", "--fit-split", "train", "--cells")
+    done = _evaluate(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "fitted on the train pairs" in done.stdout
+    for row in ("IP", "ISO 100", "ISO 800", "S6", "mean of cameras", "mean of cells"):
+        assert row in done.stdout
+    assert _evaluate(*arguments).stdout == done.stdout
+    assert _evaluate(*arguments, "--seed", 1).stdout != done.stdout
+
+
+def test_a_damaged_pair_is_named_and_the_others_are_done(data):
+    rows = (data / "manifest.csv").read_text()
+    (data / "broken.png").write_bytes(b"no picture")
+    Image.new("RGB", (50, 50)).save(data / "small.png")
+    broken = rows + "broken.png,broken.png,IP,800,x,train\nsmall.png,small.png,IP,800,x,train\n"
+    (data / "broken.csv").write_text(broken)
+    done = _evaluate(data / "broken.csv", "-m", "awgn", "--json")
+    assert done.returncode == 3
+    first, second = done.stderr.splitlines()
+    assert first.startswith("error:")
+    assert "broken.png" in first
+    assert "only 50x50 pixels" in second
+    found = json.loads(done.stdout)
+    assert found["data"]["failed_pairs"] == ["broken.png", "small.png"]
+    assert found["models"][0]["mean_of_cells"]["pictures"] == 6
+
+
+def test_a_model_that_does_not_know_a_camera(data):
+    (data / "new.csv").write_text(
+        (data / "manifest.csv")
+        .read_text()
+        .replace(",S6,", ",Zenit,")
+        .replace("IP,100,IP_100_train.png,train", "IP,100,x,val")
+    )
+    arguments = (data / "new.csv", "-m", "awgn", "--split", "val", "--fit-split", "train")
+    done = _evaluate(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: awgn: ISO 100 is outside")
+    assert "--skip-unknown" in done.stderr
+    done = _evaluate(*arguments, "--skip-unknown")
+    assert done.returncode == 0
+    assert "2 pairs skipped" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("gone.csv", "-m", "awgn"), 2, "gone.csv is not paired data"),
+        (("{data}", "-m", "awgn", "--split", "test"), 2, "unknown split 'test'"),
+        (("{data}", "-m", "awgn", "-m", "awgn"), 2, "named twice"),
+        (("{data}", "-m", "gone.safetensors"), 4, "gone.safetensors"),
+        (("{data}", "-m", "awgn", "--device", "abacus"), 2, "unknown device 'abacus'"),
+    ],
+)
+def test_one_line_for_a_mistake(data, arguments, code, said):
+    done = _evaluate(*(argument.format(data=data) for argument in arguments))
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
