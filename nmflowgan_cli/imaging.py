@@ -134,7 +134,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     with _limit_lock:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            image = Image.open(path, formats=("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP"))
+            image = Image.open(path, formats=("PNG", "JPEG", "WEBP", "TIFF", "BMP"))
         finally:
             Image.MAX_IMAGE_PIXELS = before
     with image:
