@@ -4,8 +4,8 @@ Reading executes nothing from the file: tensors are bytes, the header is text. A
 final place and then moved there, so it appears whole or not at all.
 """
 
+import contextlib
 import json
-import os
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -134,7 +134,9 @@ def _check_is_file(path: Path) -> None:
 
 def _not_safetensors(path: Path, error: Exception) -> WeightsError:
     """The error for a file that safetensors refuses: another format, or damaged."""
-    start = path.open("rb").read(2) if os.access(path, os.R_OK) else b""
+    start = b""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        start = file.read(2)
     if start in (b"PK", b"\x80\x02", b"\x80\x04"):
         return WeightsError(f"{path} is a pickled PyTorch file, not safetensors", IMPORT_HINT)
     reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -108,12 +108,18 @@ def resolve(name_or_path: str | Path, *, cache_dir: Path | None = None, offline:
 
     `cache_dir`: the user's flag, if there is one. `offline`: no downloads; by default as NMFLOWGAN_OFFLINE says.
     """
+    if not is_path(name_or_path):
+        return install(registry().entry(str(name_or_path)), registry(), cache_dir, offline=offline)
     path = Path(name_or_path)
-    if path.suffix == SUFFIX and path.is_file():
-        return path
-    if path.suffix == SUFFIX or len(path.parts) > 1:
+    if not path.is_file():
         raise WeightsError(f"no such weights file: {path}", f"known by name: {', '.join(registry().names) or 'none'}")
-    return install(registry().entry(str(name_or_path)), registry(), cache_dir, offline=offline)
+    return path
+
+
+def is_path(name_or_path: str | Path) -> bool:
+    """Whether this means a file: it has a folder or a suffix, and is no name of the registry."""
+    path = Path(name_or_path)
+    return str(name_or_path) not in registry().names and (len(path.parts) > 1 or bool(path.suffix))
 
 
 def install(entry: Entry, source: Registry, flag: Path | None = None, *, offline: bool | None = None) -> Path:

@@ -100,7 +100,8 @@ def import_official(path: Path) -> tuple[dict[str, Tensor], Header]:
 def _read(path: Path) -> Any:
     """The content of a .pth file, read without executing anything."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # a path would let torch go by the suffix
+            return torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"no such file: {path}") from None
     except pickle.UnpicklingError:

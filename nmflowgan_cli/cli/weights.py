@@ -7,28 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nmflowgan_cli.cli import options
 from nmflowgan_cli.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
     from nmflowgan_cli.checkpoints.hub import Entry
 
+
+def _examples(*commands: str) -> str:
+    """The end of a command's help: lines that can be run as they stand."""
+    return "\n".join(["\b", "Examples:", *(f"  nmflowgan weights {command}" for command in commands)])
+
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="List, look at, fetch, verify and import weights.",
-    epilog="Examples:  nmflowgan weights list   |   nmflowgan weights fetch sidd-lite",
+    epilog=_examples("list", "fetch sidd-lite"),
 )
 
-CacheDir = Annotated[
-    Path | None,
-    typer.Option(help="Folder of fetched weights (default: NMFLOWGAN_CACHE, else the user's cache folder)."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Name = Annotated[str, typer.Argument(help="A name of `weights list`.")]
-
-
-def _examples(*commands: str) -> str:
-    return "Examples:  " + "   |   ".join(f"nmflowgan weights {command}" for command in commands)
 
 
 def _entries(name: str | None) -> "list[Entry]":
@@ -50,8 +48,11 @@ def _size(count: int) -> str:
 
 
 @app.command("list", epilog=_examples("list", "list --json"))
-def list_weights(*, as_json: Json = False, cache_dir: CacheDir = None) -> None:
-    """List the weights that this version knows, and whether they are in the cache."""
+def list_weights(*, as_json: options.Json = False, cache_dir: options.CacheDir = None) -> None:
+    """List the weights known by name.
+
+    Name, cameras, ISOs, size, whether they are in the cache (ok, absent, damaged), terms.
+    """
     rows = [_with_state(entry, cache_dir) for entry in _entries(None)]
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False))
@@ -67,10 +68,13 @@ def list_weights(*, as_json: Json = False, cache_dir: CacheDir = None) -> None:
 def info(
     name: Annotated[str, typer.Argument(help="A name of `weights list`, or a .safetensors file.")],
     *,
-    as_json: Json = False,
-    cache_dir: CacheDir = None,
+    as_json: options.Json = False,
+    cache_dir: options.CacheDir = None,
 ) -> None:
-    """Print what weights are: cameras, ISOs with their training patches, parameters, data, terms, metrics."""
+    """Print what weights are.
+
+    Cameras, ISOs with their numbers of training patches, parameters, data, terms, metrics.
+    """
     facts = _facts(name, cache_dir)
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False))
@@ -81,10 +85,9 @@ def info(
 
 def _facts(name: str, cache_dir: Path | None) -> dict[str, Any]:
     """The header of a file or name; of weights that are not fetched yet, what the registry knows."""
-    from nmflowgan_cli.checkpoints.hub import SUFFIX, local_file, registry, resolve
+    from nmflowgan_cli.checkpoints.hub import is_path, local_file, registry, resolve
 
-    is_path = name.endswith(SUFFIX) or len(Path(name).parts) > 1
-    entry = None if is_path else registry().entry(name)
+    entry = None if is_path(name) else registry().entry(name)
     path = resolve(name) if entry is None else local_file(entry, cache_dir)
     facts = {} if entry is None else _with_state(entry, cache_dir)
     return facts if path is None else {**facts, **_header_facts(path)}
@@ -110,8 +113,11 @@ def _text(key: str, value: Any) -> str:
 
 
 @app.command(epilog=_examples("fetch sidd-lite", "fetch sidd-lite --cache-dir weights-cache"))
-def fetch(name: Name, *, cache_dir: CacheDir = None) -> None:
-    """Install weights into the cache, verified, and print their path."""
+def fetch(name: Name, *, cache_dir: options.CacheDir = None) -> None:
+    """Install weights into the cache, verified.
+
+    Prints the path of the file.
+    """
     from nmflowgan_cli.checkpoints.hub import install, registry
 
     typer.echo(str(install(registry().entry(name), registry(), cache_dir)))
@@ -121,10 +127,13 @@ def fetch(name: Name, *, cache_dir: CacheDir = None) -> None:
 def verify(
     name: Annotated[str | None, typer.Argument(help="A name of `weights list` (default: all in the cache).")] = None,
     *,
-    as_json: Json = False,
-    cache_dir: CacheDir = None,
+    as_json: options.Json = False,
+    cache_dir: options.CacheDir = None,
 ) -> None:
-    """Check fetched weights against their SHA-256; exit code 4 if any is damaged, or the named one absent."""
+    """Check fetched weights against SHA-256.
+
+    Exit code 4 if any is damaged, or the named one absent.
+    """
     states = {entry.name: _with_state(entry, cache_dir)["state"] for entry in _entries(name)}
     if as_json:
         typer.echo(json.dumps(states))
@@ -142,7 +151,10 @@ def import_weights(
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; ends in .safetensors.")],
 ) -> None:
-    """Convert a checkpoint of the authors' code. Nothing in it is executed."""
+    """Convert a checkpoint of the authors' code.
+
+    Nothing in it is executed; the critic and the optimisers are left out. Prints the path of the new file.
+    """
     from nmflowgan_cli.checkpoints.hub import SUFFIX
 
     if output.suffix != SUFFIX:
@@ -161,9 +173,12 @@ def import_weights(
 def path(
     name: Annotated[str | None, typer.Argument(help="A name of `weights list` (default: the folder).")] = None,
     *,
-    cache_dir: CacheDir = None,
+    cache_dir: options.CacheDir = None,
 ) -> None:
-    """Print the cache folder, or where in it the named weights have their place; fetches nothing."""
+    """Print the cache folder, or a file's place.
+
+    Fetches nothing: the file may be absent.
+    """
     from nmflowgan_cli.checkpoints import hub
 
     folder = hub.cache_dir(cache_dir)

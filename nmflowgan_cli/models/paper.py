@@ -230,13 +230,13 @@ class PaperNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
     def signal_dependent_layers(self) -> list[SignalDependent]:
         return [layer for layer in self.conditional_layers if isinstance(layer, SignalDependent)]
 
-    def nll(self, noisy: Tensor, clean: Tensor, code: Code, fields: Fields, noisy_uniform: Tensor) -> Tensor:
-        """-ln p(noisy | clean, code) in nats, summed over each sample, of shape (N,). Paper section III-B.
+    def nll(self, noisy: Tensor, given: Given, uniform: Tensor) -> Tensor:
+        """-ln p(noisy | clean, code) of the flow in nats, summed over each sample, of shape (N,). Paper section III-B.
 
-        `noisy`, `clean`: (N, 3, H, W), integer counts. `fields.uniform` dequantises `clean`, `noisy_uniform`
-        (of the same shape, independent) `noisy`.
+        `noisy`: (N, 3, H, W) integer counts, which `uniform` (of the same shape, in [0, 1)) dequantises;
+        it is independent of the one that `given` was made with.
         """
-        z, log_det = self.flow(dequantise(noisy, noisy_uniform), self.given(clean, code, fields))
+        z, log_det = self.flow(dequantise(noisy, uniform), given)
         return -(standard_normal_log_density(z) + log_det + dequantisation_log_det(noisy))
 
     def moments(
