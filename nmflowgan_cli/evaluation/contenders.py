@@ -48,9 +48,9 @@ def contenders(
 
 
 def _simulator() -> NoiseModel:
-    from nmflowgan_cli.models.isp import ISPNoise
+    from nmflowgan_cli.data.profiles import default_isp
 
-    return ISPNoise.default()
+    return default_isp()
 
 
 def _sums(pairs: Sequence[Pair]) -> Any:
