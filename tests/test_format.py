@@ -157,6 +157,11 @@ def test_a_full_disk_leaves_nothing(path, monkeypatch):
     assert path.read_bytes() == before
 
 
+def test_a_folder_that_cannot_be_made_is_named(path):
+    with pytest.raises(WeightsError, match="cannot write"):
+        save(path / "below" / "new.safetensors", {"x": torch.zeros(3)}, HEADER)
+
+
 def official(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
     """The small official generator with some tensors changed, or left out where None."""
     generator = torch.load(OFFICIAL, weights_only=True)["model_weight"]["generator"]

@@ -94,10 +94,11 @@ def _facts(name: str, cache_dir: Path | None) -> dict[str, Any]:
 
 
 def _header_facts(path: Path) -> dict[str, Any]:
-    from nmflowgan_cli.checkpoints.build import parameter_count
     from nmflowgan_cli.checkpoints.format import read_header
 
     header = read_header(path)
+    from nmflowgan_cli.checkpoints.build import parameter_count  # imports torch: only for a file that is right
+
     named = {**header.to_json(), "name": header.name or path.stem}
     return {"path": str(path), **named, "parameters": parameter_count(header)}
 

@@ -1,0 +1,213 @@
+"""Weights by name: installed whole, verified every time, from the package or a server, by many at once."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from nmflowgan_cli.checkpoints import hub
+from nmflowgan_cli.errors import ConditionError, WeightsError
+
+CONTENT = bytes(range(256)) * 400
+FIELDS = {"size": len(CONTENT), "terms": "any", "url": None}
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves a folder without a word; /short breaks off half way."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+        pass
+
+    def do_GET(self) -> None:
+        if self.path != "/short":
+            return super().do_GET()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT[:1000])
+        return None
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a server of `folder`."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package's folder of weights with two files, whose registry takes the place of the real one."""
+    monkeypatch.delenv(hub.OFFLINE_VARIABLE, raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    folder = tmp_path / "package"
+    folder.mkdir()
+    entries = []
+    for name, cameras, isos in (("one", ["IP", "S6"], [100, 800]), ("two", ["S6", "G4"], [100])):
+        path = folder / f"{name}.safetensors"
+        path.write_bytes(CONTENT + name.encode())
+        facts = {"name": name, "file": path.name, "sha256": hub.sha256(path), "cameras": cameras, "isos": isos}
+        entries.append({**FIELDS, **facts})
+    (folder / "registry.json").write_text(json.dumps({"weights": entries}))
+    known = hub.read_registry(folder / "registry.json")
+    monkeypatch.setattr(hub, "registry", lambda: known)
+    return folder
+
+
+def remote(url: str) -> tuple[hub.Entry, hub.Registry]:
+    """The first entry as one that is downloaded, in a registry whose package has no files."""
+    entry = replace(hub.registry().entry("one"), url=url)
+    return entry, hub.Registry((entry,), Path("/nonexistent"))
+
+
+def test_packaged_weights_are_installed_into_the_cache(source, own_cache):
+    path = hub.resolve("one")
+    assert path == own_cache / "one.safetensors"
+    assert path.read_bytes() == (source / "one.safetensors").read_bytes()
+    assert list(own_cache.iterdir()) == [path]
+
+
+def test_the_flag_goes_before_the_variable_and_that_before_the_platform(source, own_cache, tmp_path, monkeypatch):
+    flag = tmp_path / "flag" / "deep"
+    assert hub.resolve("one", cache_dir=flag).parent == flag
+    assert hub.cache_dir() == own_cache
+    monkeypatch.delenv(hub.CACHE_VARIABLE)
+    assert hub.cache_dir().name == "nmflowgan"
+
+
+def test_a_path_is_used_as_it_is(source):
+    path = source / "two.safetensors"
+    assert hub.resolve(path) == hub.resolve(str(path)) == path
+
+
+def test_unknown_names_and_absent_files_list_what_exists(source):
+    for wrong in ("three", "three.safetensors", "folder/three"):
+        with pytest.raises(WeightsError, match=r"three.*one, two"):
+            hub.resolve(wrong)
+
+
+@pytest.mark.parametrize("content", [b"", CONTENT[:100], b"x" * len(CONTENT)])
+def test_a_damaged_file_in_the_cache_is_replaced(source, content):
+    path = hub.resolve("one")
+    path.write_bytes(content)
+    assert hub.state(hub.registry().entry("one")) == "damaged"
+    assert hub.resolve("one").read_bytes() == (source / "one.safetensors").read_bytes()
+
+
+def test_a_wrong_source_is_refused_and_nothing_installed(source, own_cache):
+    (source / "one.safetensors").write_bytes(CONTENT[:-1])
+    with pytest.raises(WeightsError, match="came with this installation has sha256"):
+        hub.resolve("one")
+    (source / "two.safetensors").unlink()
+    with pytest.raises(WeightsError, match=r"two\.safetensors did not come"):
+        hub.resolve("two")
+    assert list(own_cache.iterdir()) == []
+
+
+def test_downloads_are_verified_and_kept(source, own_cache):
+    with served(source) as address:
+        path = hub.install(*remote(f"{address}/one.safetensors"))
+    assert path.read_bytes() == (source / "one.safetensors").read_bytes()
+    entry, registry = remote("http://127.0.0.1:9/gone")
+    assert hub.install(entry, registry) == path, "what is in the cache needs no network"
+    assert list(own_cache.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("place", ["two.safetensors", "absent", "short"])
+def test_a_wrong_absent_or_broken_download_installs_nothing(source, own_cache, place):
+    with served(source) as address, pytest.raises(WeightsError, match=f"weights one.*{place}"):
+        hub.install(*remote(f"{address}/{place}"))
+    assert list(own_cache.iterdir()) == []
+
+
+def test_no_server_is_an_error_of_one_line(source):
+    with pytest.raises(WeightsError, match="cannot download weights one"):
+        hub.install(*remote("http://127.0.0.1:9/one.safetensors"))
+
+
+def test_offline_forbids_downloads_but_not_packaged_weights(source, tmp_path, monkeypatch):
+    monkeypatch.setenv(hub.OFFLINE_VARIABLE, "1")
+    with pytest.raises(WeightsError, match=r"NMFLOWGAN_OFFLINE forbids.*fetch one"):
+        hub.install(*remote("http://127.0.0.1:9/one.safetensors"))
+    assert hub.resolve("one").is_file()
+    monkeypatch.setenv(hub.OFFLINE_VARIABLE, "0")
+    with pytest.raises(WeightsError, match="forbids"):
+        hub.install(*remote("http://127.0.0.1:9/two.safetensors"), tmp_path / "other", offline=True)
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_an_unwritable_cache_names_the_variable(source, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(WeightsError, match="NMFLOWGAN_CACHE"):
+        hub.resolve("one", cache_dir=tmp_path / "file" / "cache")
+
+
+def test_a_full_disk_leaves_nothing_in_the_cache(source, own_cache, monkeypatch):
+    def full(source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(hub.shutil, "copyfile", full)
+    with pytest.raises(WeightsError, match="No space left"):
+        hub.resolve("one")
+    assert list(own_cache.iterdir()) == []
+
+
+def test_many_processes_at_once_each_find_whole_weights(source, own_cache):
+    (own_cache / "one.safetensors").write_bytes(b"damaged")
+    script = (
+        "import sys; from pathlib import Path; from nmflowgan_cli.checkpoints import hub\n"
+        "known = hub.read_registry(Path(sys.argv[1]))\n"
+        "for _ in range(20): print(hub.sha256(hub.install(known.entry('one'), known)))"
+    )
+    command = [sys.executable, "-c", script, str(source / "registry.json")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    outputs = [process.communicate()[0].split() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert {line for output in outputs for line in output} == {hub.registry().entry("one").sha256}
+    assert [path.name for path in own_cache.iterdir()] == ["one.safetensors"]
+
+
+def test_the_first_weights_that_know_a_camera_are_taken(source):
+    assert hub.for_camera("S6").name == "one"
+    assert hub.for_camera("LG G4").name == "two"
+    with pytest.raises(ConditionError, match="N6"):
+        hub.for_camera("N6")
+
+
+def test_without_weights_the_camera_error_says_how_to_give_some(monkeypatch):
+    monkeypatch.setattr(hub, "registry", lambda: hub.Registry((), Path()))
+    with pytest.raises(WeightsError, match="--weights"):
+        hub.for_camera("IP")
+
+
+def test_the_registry_of_this_installation_is_sound():
+    known = hub.registry()
+    assert len(set(known.names)) == len(known.entries)
+    for entry in known.entries:
+        assert entry.cameras
+        assert entry.isos
+        if entry.url is None:
+            path = known.folder / entry.file
+            assert (path.stat().st_size, hub.sha256(path)) == (entry.size, entry.sha256)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"weights": [{"name": "x"}]}', '{"weights": 3}'])
+def test_a_broken_registry_is_a_named_error(tmp_path, text):
+    (tmp_path / "registry.json").write_text(text)
+    with pytest.raises(WeightsError, match=r"registry\.json"):
+        hub.read_registry(tmp_path / "registry.json")
