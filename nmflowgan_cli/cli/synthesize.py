@@ -64,7 +64,7 @@ def synthesize(
     tile: Annotated[
         int | None, typer.Option(min=1, help="Side of the tiles in pixels.  [default: 512; 1024 on CUDA]")
     ] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Tiles at a time.  [default: 1; 4 on CUDA]")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Tiles at a time on CUDA.  [default: 4]")] = None,
     workers: Annotated[
         int, typer.Option(min=1, help="Threads that read, and as many that write.", show_default=True)
     ] = 2,

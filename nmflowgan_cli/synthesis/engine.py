@@ -72,8 +72,9 @@ def synthesize(
     """The noisy picture: (H, W, 3) uint8 RGB, rounded half up and clipped.
 
     `rgb`: the clean picture, (H, W, 3) uint8 RGB, any size from 1x1. `key`: from `randomness.picture_key`.
-    `tile`: side of the tiles in pixels, `batch`: tiles that go together; both bound the memory and change nothing
-    else. `model` must be on `device`. Where memory runs out, both are halved, down to single tiles of 64 pixels.
+    `tile`: side of the tiles in pixels, `batch`: tiles that go together on CUDA; both bound the memory and change
+    nothing else. On the CPU tiles go one by one: the last bit of a linear layer depends there on the batch.
+    Where memory runs out, both are halved, down to single tiles of 64 pixels. `model` must be on `device`.
     `progress` is told the share of the picture that is done, in [0, 1], after each batch.
     Raises ConditionError for a condition that the model was not trained on, OutOfMemoryError.
     """
@@ -82,7 +83,7 @@ def synthesize(
     device = torch.device(device)
     code = encode(model.vocabulary, [condition])
     source = _Source(rgb, PictureFields(key), device)
-    for tile_now, batch_now in _settings(tile, batch):
+    for tile_now, batch_now in _settings(tile, batch if device.type == "cuda" else 1):
         with torch.inference_mode(), reproducible(), precision_context(precision, device):
             noisy = _attempt(model, source, code.to(device), tile_now, batch_now, progress or (lambda share: None))
         if noisy is not None:

@@ -38,12 +38,13 @@ def find(inputs: Sequence[str], listed: bytes = b"", *, without: Path | None = N
     found: dict[Source, None] = {}
     for text in inputs:
         named = _listed(listed) if text == STDIN else _named(text)
-        for source in named:
-            if not (without and source.searched and source.path.resolve().is_relative_to(without.resolve())):
-                found[source] = None
-    if not found:
-        raise UsageError("the inputs hold no pictures", f"pictures end in {', '.join(FORMATS)}")
+        kept = [source for source in named if not (without and source.searched and _is_below(source.path, without))]
+        found.update(dict.fromkeys(kept or named))  # where all lie there, the user means the folder itself
     return list(found)
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _named(text: str) -> list[Source]:
