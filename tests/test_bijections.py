@@ -110,6 +110,16 @@ def test_a_sample_does_not_depend_on_its_batch(make):
 
 
 @every_layer
+def test_tensors_decide_the_device(make):
+    """On torch's device without data, where anything made on the CPU would not fit."""
+    x, given = inputs()
+    layer = bijection(make).to("meta")
+    there = Given(given.clean.to("meta"), given.code.to("meta"), given.phase.to("meta"))
+    z, log_det = layer(x.to("meta"), there)
+    assert {z.device.type, log_det.device.type, layer.inverse(z, there).device.type} == {"meta"}
+
+
+@every_layer
 def test_gradients_reach_every_parameter(make):
     x, given = inputs()
     layer = bijection(make)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from nmflowgan_cli.errors import ConditionError
 from nmflowgan_cli.models.base import Fields, Window, encode
 from nmflowgan_cli.models.flow import dequantisation_log_det, dequantise
 from nmflowgan_cli.models.paper import ConditionalLinear, PaperNMFlowGAN, SignalDependent, StructureAware
+from nmflowgan_cli.synthesis.engine import synthesize
 
 WIDTHS = (2, 4, 4, 8, 8)
 
@@ -169,6 +171,24 @@ def test_tiled_equals_untiled_with_the_statistics_of_the_picture(model):
     # A value that lies on the edge of a count may fall on either side of it by rounding in float32.
     assert (difference > 0.01).float().mean() < 1e-3
     assert (alone[inner] - untiled[inner]).abs().mean() > 100 * difference.mean()
+
+
+def test_the_engine_gives_the_same_bytes_whatever_the_tiles(model):
+    generator = np.random.default_rng(5)
+    rgb = generator.integers(0, 120, (150, 170, 3)).astype(np.uint8)
+    rgb[:, 90:] += 120
+    condition = Condition("S6", 1600)
+    outputs = [synthesize(model, rgb, condition, 7, tile=tile, batch=batch) for tile, batch in ((512, 1), (64, 2))]
+    assert np.array_equal(outputs[0], outputs[1])
+
+
+def test_tensors_decide_the_device(model):
+    """On torch's device without data, where anything made on the CPU would not fit."""
+    clean, fields = picture(5, 7)
+    clean, fields = clean.to("meta"), Fields(*(field.to("meta") for field in fields))
+    code = encode(VOCABULARY, [Condition("IP", 200)]).to("meta")
+    statistics = model.to("meta").statistics(lambda: [(clean, fields)], code)
+    assert model.sample(clean, code, fields, statistics).device.type == "meta"
 
 
 def test_gradients_reach_the_spatial_network(model):
