@@ -119,3 +119,13 @@ def quantise(x: Tensor) -> Tensor:
 def standard_normal_log_density(z: Tensor) -> Tensor:
     """ln N(z; 0, 1) summed over each sample, of shape (N,)."""
     return (-0.5 * z.square() - 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
+
+
+def likelihood(flow: Bijection, noisy: Tensor, given: Given, uniform: Tensor | float) -> tuple[Tensor, Tensor]:
+    """-ln p(noisy | given) in nats, summed over each sample, of shape (N,), and the latents (N, 3, H, W).
+
+    `noisy`: (N, 3, H, W) counts. Integer counts want `uniform` noise in [0, 1) to dequantise them; simulated
+    counts that were never rounded are points already, and 0.5 maps them to themselves. Paper section III-B.
+    """
+    z, log_det = flow(dequantise(noisy, torch.as_tensor(uniform)), given)
+    return -(standard_normal_log_density(z) + log_det + dequantisation_log_det(noisy)), z

@@ -23,10 +23,9 @@ from nmflowgan_cli.models.flow import (
     ConditionalAffine,
     Given,
     NoiseExtraction,
-    dequantisation_log_det,
     dequantise,
+    likelihood,
     quantise,
-    standard_normal_log_density,
 )
 from nmflowgan_cli.models.unet import PAPER_WIDTHS, UNet
 
@@ -236,8 +235,7 @@ class PaperNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
         `noisy`: (N, 3, H, W) integer counts, which `uniform` (of the same shape, in [0, 1)) dequantises;
         it is independent of the one that `given` was made with.
         """
-        z, log_det = self.flow(dequantise(noisy, uniform), given)
-        return -(standard_normal_log_density(z) + log_det + dequantisation_log_det(noisy))
+        return likelihood(self.flow, noisy, given, uniform)[0]
 
     def moments(
         self, clean: Tensor, code: Code, fields: Fields, statistics: PictureStatistics | None = None

@@ -1,0 +1,88 @@
+"""`nmflowgan train`: weights from clean photographs and simulated cameras."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nmflowgan_cli.cli.options import Device, Quiet, Seed
+from nmflowgan_cli.cli.training_progress import training_progress
+from nmflowgan_cli.errors import UsageError
+
+EXAMPLES = """Examples:
+  nmflowgan train --simulate photos/ --preset lite -o runs/first
+  nmflowgan train --simulate photos/ -o runs/first --resume --time-limit 55m
+"""
+
+
+class Preset(StrEnum):
+    lite = "lite"
+    paper = "paper"
+
+
+def train(
+    *,
+    simulate: Annotated[Path, typer.Option(help="Folder of clean photographs, for simulated pairs.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
+    preset: Annotated[
+        Preset, typer.Option(help="lite (default of new training) or paper (31 M parameters).")
+    ] = Preset.lite,
+    flow_steps: Annotated[int | None, typer.Option(help="Steps of the flow (lite).  [default: the preset's]")] = None,
+    spatial_steps: Annotated[
+        int | None, typer.Option(help="Steps of the spatial network (lite).  [default: the preset's]")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps in all (paper).  [default: the preset's]")] = None,
+    batch: Annotated[int | None, typer.Option(help="Patches a step.  [default: the preset's]")] = None,
+    name: Annotated[str, typer.Option(help="Name of the weights.  [default: that of the run's folder]")] = "",
+    terms: Annotated[str, typer.Option(help="Terms of the training data, for the weights' header.")] = "",
+    seed: Seed = 0,
+    device: Device = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
+    time_limit: Annotated[str, typer.Option(help="Save and stop after so long: 90s, 55m, 3h.  [default: none]")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train weights; the folder of the run holds checkpoint.pt, metrics.jsonl and, at the end, model.safetensors."""
+    from nmflowgan_cli.training import recipe as recipes
+    from nmflowgan_cli.training.run import run_training
+
+    if preset is Preset.lite:
+        chosen = _given(flow_steps=flow_steps, spatial_steps=spatial_steps, batch=batch)
+        recipe = recipes.lite(**chosen)
+    else:
+        recipe = recipes.paper(**_given(steps=steps, batch=batch))
+    if dry_run:
+        typer.echo(recipes.to_toml(recipe))
+        return
+    with training_progress(recipe.steps, quiet=quiet) as progress:
+        outcome = run_training(
+            recipe,
+            simulate,
+            output,
+            name=name or output.resolve().name,
+            terms=terms,
+            seed=seed,
+            device=device,
+            resume=resume,
+            time_limit=_seconds(time_limit),
+            progress=progress,
+        )
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    typer.echo(outcome.weights or output)
+
+
+def _given(**options: int | None) -> dict[str, int]:
+    """The options that the user gave."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _seconds(text: str) -> float:
+    """The duration that "90s", "55m" or "3h" means; infinite for nothing."""
+    if not text:
+        return float("inf")
+    units = {"s": 1, "m": 60, "h": 3600}
+    if text[-1] not in units or not text[:-1].isdecimal():
+        raise UsageError(f"time limit {text!r} is not a duration", "for example 90s, 55m or 3h")
+    return int(text[:-1]) * units[text[-1]]

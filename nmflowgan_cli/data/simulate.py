@@ -1,0 +1,112 @@
+"""Pairs without end: clean photographs at varied exposure, seen by simulated cameras.
+
+SIDD's scenes are dark and photographs are not, so each crop's exposure is drawn anew (in linear light).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.imaging import read
+from nmflowgan_cli.models import bayer, transfer
+from nmflowgan_cli.models.isp import CameraProfile, captures, expose
+
+EXPOSURES = (0.06, 1.3)
+"""Factors on linear light, drawn log-uniformly."""
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+
+
+class Batch(NamedTuple):
+    """A batch of pairs on the CPU."""
+
+    clean: Tensor
+    """(N, 3, H, W) float32, integer counts."""
+    noisy: Tensor
+    """(N, 3, H, W) float32 counts; simulated ones are neither rounded nor clipped."""
+    conditions: list[Condition]
+    phase: Tensor
+    """(N,) Bayer phase of the upper left pixel."""
+
+
+def load_clean(folder: Path, *, smallest: int) -> list[NDArray[np.uint8]]:
+    """All pictures below `folder` as (H, W, 3) uint8, in the order of their paths.
+
+    Raises UsageError where there are none, or one has a side below `smallest` pixels.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    if not paths:
+        raise UsageError(f"no pictures below {folder}", "expected PNG, JPEG, WebP, TIFF or BMP")
+    pictures = [read(path).rgb for path in paths]
+    for path, picture in zip(paths, pictures, strict=True):
+        if min(picture.shape[:2]) < smallest:
+            raise UsageError(f"{path} is smaller than a patch of {smallest} pixels", "leave it out, or use --patch")
+    return pictures
+
+
+def random_crop(picture: NDArray[np.uint8], size: int, rng: np.random.Generator) -> Tensor:
+    """(3, size, size) float32 counts: a crop, turned and mirrored at random."""
+    top, left = (int(rng.integers(side - size + 1)) for side in picture.shape[:2])
+    crop = np.rot90(picture[top : top + size, left : left + size], int(rng.integers(4)))
+    if rng.random() < 0.5:
+        crop = crop[:, ::-1]
+    return torch.from_numpy(np.ascontiguousarray(crop)).permute(2, 0, 1).float()
+
+
+def vary_exposure(clean: Tensor, factors: Tensor) -> Tensor:
+    """(N, 3, H, W) counts at `factors` (N,) times the light, rounded and clipped to [0, 255]."""
+    linear = transfer.to_linear(clean / 255) * factors[:, None, None, None]
+    return (transfer.from_linear(linear) * 255).round().clamp(0, 255)
+
+
+@dataclass
+class Simulator:
+    """Draws batches of simulated pairs; every camera is as frequent, and every ISO stop of it."""
+
+    pictures: Sequence[NDArray[np.uint8]]
+    profiles: dict[str, CameraProfile]
+    patch: int
+
+    def vocabulary(self, patches: int) -> Vocabulary:
+        """What a model has seen after `patches` patches: they spread evenly over cameras and their ISOs."""
+        per_camera = patches // len(self.profiles)
+        trained = {
+            camera: {iso: per_camera // len(profile.noise) for iso in sorted(profile.noise)}
+            for camera, profile in self.profiles.items()
+        }
+        isos = sorted({iso for profile in self.profiles.values() for iso in profile.noise})
+        return Vocabulary(tuple(self.profiles), tuple(isos), trained)
+
+    def batch(self, size: int, rng: np.random.Generator) -> Batch:
+        crops = [self._crop(rng) for _ in range(size)]
+        low, high = EXPOSURES
+        factors = torch.from_numpy(np.exp(rng.uniform(math.log(low), math.log(high), size)).astype(np.float32))
+        clean = vary_exposure(torch.stack(crops), factors)
+        conditions = [self._condition(rng) for _ in range(size)]
+        phase = torch.from_numpy(rng.integers(bayer.SITES, size=size))
+        settings = captures(
+            [self.profiles[condition.camera] for condition in conditions],
+            [condition.iso for condition in conditions],
+            torch.from_numpy(rng.random((size, 2), np.float32)),
+        )
+        normal = torch.from_numpy(rng.standard_normal((size, 1, self.patch, self.patch), np.float32))
+        sites = bayer.site_map(phase, self.patch, self.patch)
+        return Batch(clean, expose(clean, settings, sites, normal), conditions, phase)
+
+    def _crop(self, rng: np.random.Generator) -> Tensor:
+        return random_crop(self.pictures[int(rng.integers(len(self.pictures)))], self.patch, rng)
+
+    def _condition(self, rng: np.random.Generator) -> Condition:
+        camera = list(self.profiles)[rng.integers(len(self.profiles))]
+        isos = sorted(self.profiles[camera].noise)
+        if rng.random() < 0.5:
+            return Condition(camera, isos[rng.integers(len(isos))])
+        return Condition(camera, round(math.exp(rng.uniform(math.log(isos[0]), math.log(isos[-1])))))

@@ -1,0 +1,232 @@
+"""NM-FlowGAN `lite`: the paper's ideas without the defects, in 0.14 M parameters.
+
+Data -> latent: dequantisation | linear light | conditional linear | channel mixing | SDL | SAL, then whitened
+noise is left, in which every camera and ISO looks alike. The spatial network lives there: it turns white latents
+into correlated ones, and the flow gives them level, colour and brightness.
+
+What differs from `paper`, and why:
+- The noise is taken in linear light, where a sensor's noise is Gaussian; sRGB skews it in the dark.
+- The colour matrix of a camera mixes the noise of the channels; a unit-determinant layer says so.
+- The strength of demosaiced noise alternates with the Bayer pattern; every layer sees the site of a pixel.
+- No norm over the picture: camera, ISO and absolute level reach every layer, and tiles equal the whole.
+- ISO enters as a number, not as one of five, so any ISO within the trained range has its own noise.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nmflowgan_cli.conditions import Vocabulary
+from nmflowgan_cli.models import bayer, transfer
+from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel
+from nmflowgan_cli.models.flow import (
+    LEVELS,
+    Bijection,
+    Chain,
+    Code,
+    ConditionalAffine,
+    Given,
+    dequantise,
+    likelihood,
+)
+from nmflowgan_cli.models.unet import LITE_WIDTHS, UNet
+
+WHITE = LEVELS - 1
+TYPICAL_LOG_SCALE = 4.0
+"""ln of one over a typical standard deviation of the noise in linear light: where training starts."""
+DARKEST = 1 / 32
+"""Keeps the logarithm of the clean level finite; a few counts."""
+
+
+def _srgb(flow_domain: Tensor) -> Tensor:
+    """sRGB values in [0, 1] of dequantised counts (counts + u) / 256: the middle of each count's interval is exact."""
+    return (LEVELS * flow_domain - 0.5) / WHITE
+
+
+class LinearLight(Bijection):
+    """The noise in linear light: to_linear(noisy) - to_linear(clean)."""
+
+    def forward(self, x: Tensor, given: Given) -> tuple[Tensor, Tensor]:
+        srgb = _srgb(x)
+        log_det = (transfer.log_slope(srgb) + torch.tensor(LEVELS / WHITE).log()).flatten(1).sum(1)
+        return transfer.to_linear(srgb) - transfer.to_linear(_srgb(given.clean)), log_det
+
+    def inverse(self, z: Tensor, given: Given) -> Tensor:
+        srgb = transfer.from_linear(z + transfer.to_linear(_srgb(given.clean)))
+        return (WHITE * srgb + 0.5) / LEVELS
+
+
+class CodeNet(nn.Module):
+    """Camera and ISO as a few features: ISO as a smooth number, apart for each camera."""
+
+    def __init__(self, cameras: int, features: int, *, width: int = 32) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(2 * cameras + 2, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, features)
+        )
+
+    def forward(self, code: Code) -> Tensor:
+        """(N, features)."""
+        stops = code.log_iso[:, None] / 3 - 1
+        return self.layers(torch.cat([code.camera, code.camera * stops, stops, stops.square()], 1))
+
+
+def _zero_last(network: nn.Sequential) -> nn.Sequential:
+    """The network with its last layer at zero, so that a layer of the flow starts as the identity."""
+    last = network[-1]
+    for parameter in last.parameters():
+        nn.init.zeros_(parameter)
+    return network
+
+
+def _level_features(clean: Tensor) -> Tensor:
+    """(N, 6, H, W): the clean level, and its logarithm, in which noise of the dark is smooth."""
+    srgb = _srgb(clean)
+    return torch.cat([2 * srgb - 1, (srgb + DARKEST).log() / 2 + 1], 1)
+
+
+class Conditioner(nn.Module):
+    """Maps from the clean picture, the Bayer site and the code: point-wise, or from a neighbourhood.
+
+    `convolutions`: 3x3 convolutions between the 1x1 ones; zero makes it point-wise.
+    """
+
+    def __init__(self, cameras: int, outputs: int, *, width: int, convolutions: int = 0, features: int = 8) -> None:
+        super().__init__()
+        self.code_net = CodeNet(cameras, features)
+        layers: list[nn.Module] = [nn.Conv2d(6 + bayer.SITES + features, width, 1), nn.ReLU()]
+        kernels = [3] * convolutions or [1]
+        for kernel in kernels:
+            layers += [nn.Conv2d(width, width, kernel, padding=kernel // 2), nn.ReLU()]
+        self.layers = _zero_last(nn.Sequential(*layers, nn.Conv2d(width, outputs, 1)))
+
+    def forward(self, given: Given) -> Tensor:
+        """(N, outputs, H, W)."""
+        code = self.code_net(given.code)[..., None, None].expand(-1, -1, *given.clean.shape[-2:])
+        return self.layers(torch.cat([_level_features(given.clean), given.phase, code], 1))
+
+
+class ConditionalLinear(ConditionalAffine):
+    """A log-scale and a bias for each camera, ISO and channel, smooth in ISO."""
+
+    def __init__(self, cameras: int) -> None:
+        super().__init__()
+        self.code_net = CodeNet(cameras, 6)
+        _zero_last(self.code_net.layers)
+
+    def coefficients(self, given: Given) -> tuple[Tensor, Tensor]:
+        """Two maps of shape (N, 3, 1, 1)."""
+        log_scale, bias = self.code_net(given.code)[..., None, None].chunk(2, 1)
+        return log_scale + TYPICAL_LOG_SCALE, bias
+
+
+class ConditionedAffine(ConditionalAffine):
+    """Log-scale and bias from a `Conditioner`: signal-dependent if point-wise, else structure-aware."""
+
+    def __init__(self, conditioner: Conditioner) -> None:
+        super().__init__()
+        self.conditioner = conditioner
+
+    def coefficients(self, given: Given) -> tuple[Tensor, Tensor]:
+        """Two maps of shape (N, 3, H, W)."""
+        log_scale, bias = self.conditioner(given).chunk(2, 1)
+        return log_scale, bias
+
+
+class ChannelMixing(Bijection):
+    """z = L x across channels, L lower triangular with a unit diagonal, from code, level and Bayer site.
+
+    Volume preserving. With a scale after it, any covariance between the channels can be whitened.
+    """
+
+    def __init__(self, conditioner: Conditioner) -> None:
+        super().__init__()
+        self.conditioner = conditioner
+
+    def forward(self, x: Tensor, given: Given) -> tuple[Tensor, Tensor]:
+        green_red, blue_red, blue_green = self.conditioner(given).unbind(1)
+        red, green, blue = x.unbind(1)
+        mixed = [red, green + green_red * red, blue + blue_red * red + blue_green * green]
+        return torch.stack(mixed, 1), x.new_zeros(len(x))
+
+    def inverse(self, z: Tensor, given: Given) -> Tensor:
+        green_red, blue_red, blue_green = self.conditioner(given).unbind(1)
+        red, green, blue = z.unbind(1)
+        green = green - green_red * red
+        return torch.stack([red, green, blue - blue_red * red - blue_green * green], 1)
+
+
+class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibleMethodOverride]  (`to` is torch's)
+    """The hybrid model: a flow in linear light, and a small spatial network on its latents.
+
+    `widths`: channels of the spatial network's levels. `width`, `convolutions`: of the structure-aware layer.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        widths: Sequence[int] = LITE_WIDTHS,
+        width: int = 16,
+        convolutions: int = 3,
+        pointwise_width: int = 32,
+    ) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        cameras = len(vocabulary.cameras)
+        self.flow = Chain(
+            LinearLight(),
+            ConditionalLinear(cameras),
+            ChannelMixing(Conditioner(cameras, 3, width=pointwise_width)),
+            ConditionedAffine(Conditioner(cameras, 6, width=pointwise_width)),
+            ConditionedAffine(Conditioner(cameras, 6, width=width, convolutions=convolutions)),
+        )
+        self.spatial = UNet(widths, extra_channels=3 + bayer.SITES, zero_init=True)
+        self.geometry = _geometry(len(widths), convolutions)
+
+    def given(self, clean: Tensor, code: Code, phase: Tensor | None = None) -> Given:
+        """What the layers condition on. `phase`: (N,) of the upper left pixel, 0 by default."""
+        if phase is None:
+            phase = torch.zeros(len(clean), dtype=torch.long, device=clean.device)
+        return Given(dequantise(clean, torch.full_like(clean, 0.5)), code, bayer.site_map(phase, *clean.shape[-2:]))
+
+    def nll(self, noisy: Tensor, given: Given, uniform: Tensor | float = 0.5) -> Tensor:
+        """-ln p(noisy | clean, code) of the flow in nats, summed over each sample, of shape (N,).
+
+        `noisy`: (N, 3, H, W) counts. Integer counts want `uniform` noise in [0, 1) to dequantise them;
+        simulated counts, which were never rounded, are points already: 0.5.
+        """
+        return likelihood(self.flow, noisy, given, uniform)[0]
+
+    def correlate(self, white: Tensor, given: Given) -> Tensor:
+        """Latents with the spatial correlation of demosaiced noise, from white ones; (N, 3, H, W)."""
+        return self.spatial(white, torch.cat([given.clean, given.phase], 1))
+
+    def noisy(self, latent: Tensor, given: Given) -> Tensor:
+        """Float counts of latents through the flow: neither rounded nor clipped."""
+        return LEVELS * self.flow.inverse(latent, given) - 0.5
+
+    def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: None = None) -> Tensor:
+        given = self.given(clean, code)
+        return self.noisy(self.correlate(fields.latent, given), given)
+
+    def moments(self, clean: Tensor, code: Code) -> tuple[Tensor, Tensor]:
+        """mu (N, 3, H, W) and the factor (N, 3, 3, H, W) of the noise in linear light: n = mu + factor z.
+
+        Given clean picture and code the flow after `LinearLight` is affine and lower triangular in z.
+        """
+        given = self.given(clean, code)
+        layers = Chain(*self.flow.bijections[1:])
+        mean = layers.inverse(torch.zeros_like(clean), given)
+        units = torch.eye(3, device=clean.device, dtype=clean.dtype)[:, None, :, None, None]
+        columns = [layers.inverse(unit.expand_as(clean), given) - mean for unit in units]
+        return mean, torch.stack(columns, 2)
+
+
+def _geometry(levels: int, convolutions: int) -> Geometry:
+    """Each level has two 3x3 convolutions going down and two coming up; the coarsest only two."""
+    multiple = 2 ** (levels - 1)
+    reach = sum(2 * 2**level * (2 if level < levels - 1 else 1) for level in range(levels)) + multiple
+    context = -(-max(reach, convolutions) // multiple) * multiple
+    return Geometry(multiple, context, context)

@@ -1,0 +1,135 @@
+"""The training loop: batches in, a weights file out; may stop at any step and go on later."""
+
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import torch
+
+from nmflowgan_cli.checkpoints.format import Header
+from nmflowgan_cli.checkpoints.format import save as save_weights
+from nmflowgan_cli.data.simulate import Batch, Simulator
+from nmflowgan_cli.errors import TrainingError
+from nmflowgan_cli.training import state
+from nmflowgan_cli.training.recipe import Recipe
+from nmflowgan_cli.training.steps import AdversarialStep, LikelihoodStep, Metrics
+from nmflowgan_cli.training.trainees import Trainee, trainee
+
+WEIGHTS = "model.safetensors"
+METRICS = "metrics.jsonl"
+Progress = Callable[[int, Metrics], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where a training runs and for how long; nothing here changes what it computes."""
+
+    run: Path
+    device: torch.device
+    resume: bool = False
+    time_limit: float = math.inf
+    """Seconds, after which it saves and stops."""
+    checkpoint_every: int = 500
+    log_every: int = 50
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far a training came."""
+
+    step: int
+    finished: bool
+    interrupted: bool
+    weights: Path | None
+
+
+class Interruption:
+    """Set by SIGINT or SIGTERM; the loop finishes its step and saves."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+
+@contextmanager
+def interruptible() -> Iterator[Interruption]:
+    """SIGINT and SIGTERM set the flag inside the context; a second SIGINT is obeyed at once."""
+    interruption = Interruption()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, interruption) for number in signals]
+    try:
+        yield interruption
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def train(
+    recipe: Recipe, source: Simulator, header: Header, options: RunOptions, *, seed: int, progress: Progress
+) -> Outcome:
+    """Train by `recipe` on batches of `source`; `header` describes the weights file that is written at the end.
+
+    Raises TrainingError where a loss is not a number (the last checkpoint stays), or nothing can be saved.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    learner = trainee(recipe, header.vocabulary)
+    learner.model.to(options.device)
+    learner.critic.to(options.device)
+    flow_step, spatial_step = LikelihoodStep(learner, recipe), AdversarialStep(learner, recipe)
+    parts = {"model": learner.model, "critic": learner.critic, "flow": flow_step, "spatial": spatial_step}
+    settings = {**asdict(recipe), "betas": list(recipe.betas), "seed": seed}
+    step = state.restore(options.run, settings, parts, rng) if options.resume else 0
+    deadline = time.monotonic() + options.time_limit
+
+    with interruptible() as interruption, (options.run / METRICS).open("a", encoding="utf-8") as log:
+        while step < recipe.steps and not interruption.asked and time.monotonic() < deadline:
+            batch = _to_device(source.batch(recipe.batch, rng), options.device)
+            metrics: Metrics = {}
+            if step < recipe.flow_until:
+                metrics |= flow_step(batch, step)
+            if step >= recipe.spatial_from:
+                metrics |= spatial_step(batch, step)
+            _refuse_nan(metrics, step, batch, options.run)
+            step += 1
+            progress(step, metrics)
+            if step % options.log_every == 0:
+                print(json.dumps({"step": step, **metrics}), file=log, flush=True)
+            if step % options.checkpoint_every == 0:
+                state.save(options.run, step, settings, parts, rng)
+        state.save(options.run, step, settings, parts, rng)
+
+    finished = step == recipe.steps
+    weights = export(learner, spatial_step, header, options.run / WEIGHTS) if finished else None
+    return Outcome(step, finished, interruption.asked, weights)
+
+
+def export(learner: Trainee, spatial_step: AdversarialStep, header: Header, path: Path) -> Path:
+    """Write the model, with the averaged spatial network where there is one, as a weights file."""
+    if spatial_step.average is not None:
+        learner.spatial.load_state_dict(spatial_step.average.state_dict())
+    save_weights(path, learner.model.state_dict(), header)
+    return path
+
+
+def _to_device(batch: Batch, device: torch.device) -> Batch:
+    return Batch(batch.clean.to(device), batch.noisy.to(device), batch.conditions, batch.phase.to(device))
+
+
+def _refuse_nan(metrics: Metrics, step: int, batch: Batch, run: Path) -> None:
+    wrong = [name for name, value in metrics.items() if not math.isfinite(value)]
+    if wrong:
+        conditions = ", ".join(sorted({str(condition) for condition in batch.conditions}))
+        raise TrainingError(
+            f"{', '.join(wrong)} is not a number at step {step}; the batch held {conditions}",
+            f"the last good checkpoint is {run / state.FILE}",
+        )

@@ -1,0 +1,76 @@
+"""The adversarial losses, their gradient penalties, and the second moments of noise patches."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Critic = Callable[[Tensor], Tensor]
+
+
+def logistic_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """-ln of the probability that the critic gives to the truth; logits of any shape, positive for real.
+
+    Goodfellow et al., "Generative Adversarial Networks" (2014), https://arxiv.org/abs/1406.2661.
+    """
+    return functional.softplus(-real).mean() + functional.softplus(fake).mean()
+
+
+def logistic_generator_loss(fake: Tensor) -> Tensor:
+    """-ln of the probability that the critic takes the fakes for real (non-saturating)."""
+    return functional.softplus(-fake).mean()
+
+
+def wasserstein_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """E[D(fake)] - E[D(real)]. Arjovsky et al. (2017), https://arxiv.org/abs/1701.07875."""
+    return fake.mean() - real.mean()
+
+
+def wasserstein_generator_loss(fake: Tensor) -> Tensor:
+    """-E[D(fake)]."""
+    return -fake.mean()
+
+
+def r1_penalty(critic: Critic, real: Tensor) -> Tensor:
+    """Half the squared gradient of the critic at real data, the mean over samples.
+
+    Mescheder et al., "Which Training Methods for GANs do actually Converge?" (2018), https://arxiv.org/abs/1801.04406.
+    """
+    real = real.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(real).sum(), real, create_graph=True)
+    return gradient.square().flatten(1).sum(1).mean() / 2
+
+
+def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
+    """(|gradient| - 1)^2 on the segments between real and fake, the mean over samples.
+
+    `share`: (N,) uniform in [0, 1], where on its segment each sample lies (the official code draws it from a
+    normal distribution, against the paper). Gulrajani et al. (2017), https://arxiv.org/abs/1704.00028.
+    """
+    share = share[:, None, None, None]
+    between = (share * real + (1 - share) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def patch_moments(latents: Tensor, phase: Tensor, *, side: int = 6) -> Tensor:
+    """Second moments of the values of a patch, aligned with the Bayer pattern: (3 side^2, 3 side^2).
+
+    Every channel with every channel, at every offset within a patch, for each site apart. `latents`: (N, 3, H, W);
+    `phase`: (N,) of their upper left pixels.
+    """
+    height, width = (size - 1 for size in latents.shape[2:])
+    aligned = torch.stack(
+        [
+            sample[:, row : row + height, column : column + width]
+            for sample, row, column in zip(latents, (phase // 2).tolist(), (phase % 2).tolist(), strict=True)
+        ]
+    )
+    values = functional.unfold(aligned, side, stride=2).permute(1, 0, 2).flatten(1)
+    return values @ values.T / values.shape[1]
+
+
+def moments_mismatch(real: Tensor, fake: Tensor) -> Tensor:
+    """Squared difference of two matrices of `patch_moments`, summed over offsets, for a typical value."""
+    return (fake - real).square().sum() / len(real)

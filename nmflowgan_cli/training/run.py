@@ -1,0 +1,46 @@
+"""From a folder of clean photographs to a run: what is checked before the first step."""
+
+from pathlib import Path
+
+from nmflowgan_cli.checkpoints.format import Header
+from nmflowgan_cli.data.profiles import camera_profiles
+from nmflowgan_cli.data.simulate import Simulator, load_clean
+from nmflowgan_cli.errors import TrainingError
+from nmflowgan_cli.runtime import resolve_device
+from nmflowgan_cli.training import state
+from nmflowgan_cli.training.loop import Outcome, Progress, RunOptions, train
+from nmflowgan_cli.training.recipe import Recipe
+
+
+def run_training(
+    recipe: Recipe,
+    clean: Path,
+    run: Path,
+    *,
+    name: str,
+    terms: str,
+    seed: int,
+    device: str,
+    resume: bool,
+    time_limit: float,
+    progress: Progress,
+) -> Outcome:
+    """Train on simulated pairs of the photographs below `clean`; everything is written into `run`.
+
+    Raises UsageError for a bad folder or device, TrainingError where `run` holds another training.
+    """
+    chosen_device = resolve_device(device)
+    source = Simulator(load_clean(clean, smallest=recipe.patch), camera_profiles(), recipe.patch)
+    if not resume and (run / state.FILE).exists():
+        raise TrainingError(f"{run} holds a training already", "go on with --resume, or choose another --output")
+    run.mkdir(parents=True, exist_ok=True)
+    header = Header(
+        architecture=recipe.architecture,
+        options={},
+        vocabulary=source.vocabulary(recipe.steps * recipe.batch),
+        name=name,
+        data=(f"simulated pairs (ISP simulator) from {len(source.pictures)} clean photographs",),
+        terms=terms,
+    )
+    options = RunOptions(run=run, device=chosen_device, resume=resume, time_limit=time_limit)
+    return train(recipe, source, header, options, seed=seed, progress=progress)

@@ -1,0 +1,64 @@
+"""Everything that a training must remember to go on where it stopped, in one file that appears whole or not at all."""
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from nmflowgan_cli.errors import TrainingError
+
+FILE = "checkpoint.pt"
+
+
+class Stateful(Protocol):
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any], /) -> Any: ...
+
+
+def save(
+    run: Path, step: int, recipe: Mapping[str, Any], parts: Mapping[str, Stateful], rng: np.random.Generator
+) -> None:
+    """Write the state after `step` steps; raises TrainingError, and then the checkpoint before stays."""
+    state = {
+        "step": step,
+        "recipe": dict(recipe),
+        "parts": {name: part.state_dict() for name, part in parts.items()},
+        "numpy": rng.bit_generator.state,
+        "torch": torch.get_rng_state(),
+    }
+    temporary = run / f".{FILE}.{secrets.token_hex(4)}.tmp"
+    try:
+        torch.save(state, temporary)
+        temporary.replace(run / FILE)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise TrainingError(f"cannot write {run / FILE}: {error}", "the checkpoint before it is kept") from None
+
+
+def restore(run: Path, recipe: Mapping[str, Any], parts: Mapping[str, Stateful], rng: np.random.Generator) -> int:
+    """Put the state of `run` into `parts` and the random generators; returns the number of steps done.
+
+    Raises TrainingError where there is no checkpoint, or it belongs to another recipe.
+    """
+    path = run / FILE
+    if not path.is_file():
+        raise TrainingError(f"{run} holds no checkpoint to go on from", f"expected {path}; leave --resume out to start")
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # noqa: BLE001 - torch raises many kinds for a damaged file
+        raise TrainingError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from None
+    changed = [name for name, value in recipe.items() if state["recipe"].get(name) != value]
+    if changed:
+        before, now = state["recipe"].get(changed[0]), recipe[changed[0]]
+        raise TrainingError(
+            f"{path} was made with another recipe: {changed[0]} was {before}, now {now}",
+            "resume with the same options, or start a new run",
+        )
+    for name, part in parts.items():
+        part.load_state_dict(state["parts"][name])
+    rng.bit_generator.state = state["numpy"]
+    torch.set_rng_state(state["torch"])
+    return state["step"]

@@ -1,0 +1,155 @@
+"""The two parts of a training step: likelihood for the flow, a game for the spatial network.
+
+They share no gradient, so each has its own optimisers and may run alone.
+"""
+
+import math
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nmflowgan_cli.data.simulate import Batch
+from nmflowgan_cli.training import losses
+from nmflowgan_cli.training.recipe import Recipe
+from nmflowgan_cli.training.trainees import Trainee, Views
+
+Metrics = dict[str, float]
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+def _scalars(**values: Tensor) -> Metrics:
+    return {name: value.item() for name, value in values.items()}
+
+
+class LikelihoodStep:
+    """A step of the flow: Adam on the negative log-likelihood, its rate falling along a cosine."""
+
+    def __init__(self, trainee: Trainee, recipe: Recipe) -> None:
+        self.trainee, self.recipe = trainee, recipe
+        self.parameters = list(trainee.flow.parameters())
+        self.optimiser = torch.optim.Adam(self.parameters, lr=recipe.flow_rate)
+
+    def __call__(self, batch: Batch, step: int) -> Metrics:
+        share = step / self.recipe.flow_until
+        _set_rate(self.optimiser, self.recipe.flow_rate * (0.003 + 0.997 * 0.5 * (1 + math.cos(math.pi * share))))
+        nll, deviation = self.trainee.likelihood(batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        nll.backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
+        self.optimiser.step()
+        return _scalars(nll=nll, std_z=deviation, flow_gradient=norm)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+class AdversarialStep:
+    """A step of the critic and, every few of them, of the spatial network; rates fall linearly.
+
+    Where the recipe says so, the spatial network also matches the second moments of real patches (a running mean
+    of them), which fixes correlation and variance long before the critic would.
+    """
+
+    def __init__(self, trainee: Trainee, recipe: Recipe) -> None:
+        self.trainee, self.recipe = trainee, recipe
+        adam = torch.optim.Adam
+        self.optimiser = adam(trainee.spatial.parameters(), lr=recipe.spatial_rate, betas=recipe.betas)
+        self.critic_optimiser = adam(trainee.critic.parameters(), lr=recipe.critic_rate, betas=recipe.betas)
+        self.average: nn.Module | None = None
+        self.real_moments: Tensor | None = None
+
+    def __call__(self, batch: Batch, step: int) -> Metrics:
+        played = step - self.recipe.spatial_from
+        share = played / (self.recipe.steps - self.recipe.spatial_from)
+        _set_rate(self.optimiser, self.recipe.spatial_rate * (1 - share))
+        _set_rate(self.critic_optimiser, self.recipe.critic_rate * (1 - share))
+        views = self.trainee.views(batch)
+        metrics = self._critic_step(views, played)
+        if (played + 1) % self.recipe.generator_every == 0:
+            metrics |= self._generator_step(views, batch.phase)
+            self._update_average(share)
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "optimiser": self.optimiser.state_dict(),
+            "critic_optimiser": self.critic_optimiser.state_dict(),
+            "average": self.average and self.average.state_dict(),
+            "real_moments": self.real_moments,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.critic_optimiser.load_state_dict(state["critic_optimiser"])
+        self.real_moments = state["real_moments"]
+        if state["average"] is not None:
+            self.average = deepcopy(self.trainee.spatial)
+            self.average.load_state_dict(state["average"])
+
+    def _critic_step(self, views: Views, played: int) -> Metrics:
+        fake = views.fake.detach()
+        logistic = self.recipe.adversarial_loss == "logistic"
+        loss_of = losses.logistic_critic_loss if logistic else losses.wasserstein_critic_loss
+        loss = loss_of(views.judge(views.real), views.judge(fake))
+        total = loss
+        if played % self.recipe.penalty_every == 0:
+            share = torch.rand(len(fake), device=fake.device)
+            penalty = (
+                losses.r1_penalty(views.judge, views.real)
+                if logistic
+                else losses.gradient_penalty(views.judge, views.real, fake, share)
+            )
+            total = loss + self.recipe.penalty * self.recipe.penalty_every * penalty
+        self.critic_optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        self.critic_optimiser.step()
+        return _scalars(critic=loss)
+
+    def _generator_step(self, views: Views, phase: Tensor) -> Metrics:
+        self.trainee.critic.requires_grad_(False)  # noqa: FBT003 - torch's signature
+        logistic = self.recipe.adversarial_loss == "logistic"
+        loss_of = losses.logistic_generator_loss if logistic else losses.wasserstein_generator_loss
+        loss = loss_of(views.judge(views.fake))
+        metrics = _scalars(generator=loss)
+        if self.recipe.covariance_weight:
+            mismatch = losses.moments_mismatch(self._moments_of_real(views, phase), self._moments(views.fake, phase))
+            metrics |= _scalars(moments=mismatch)
+            loss = loss + self.recipe.covariance_weight * mismatch
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.trainee.critic.requires_grad_(True)  # noqa: FBT003
+        return metrics
+
+    def _moments(self, noise: Tensor, phase: Tensor) -> Tensor:
+        return losses.patch_moments(noise, phase)
+
+    def _moments_of_real(self, views: Views, phase: Tensor, *, memory: float = 0.99) -> Tensor:
+        now = self._moments(views.real, phase)
+        before = now if self.real_moments is None else self.real_moments
+        self.real_moments = memory * before + (1 - memory) * now
+        return self.real_moments
+
+    def _update_average(self, share: float) -> None:
+        """The average starts half way: one that starts with the first step lags behind for good."""
+        if not self.recipe.average_decay or share < 0.5:
+            return
+        if self.average is None:
+            self.average = deepcopy(self.trainee.spatial)
+        _lerp(self.average.parameters(), self.trainee.spatial.parameters(), 1 - self.recipe.average_decay)
+
+
+@torch.no_grad()
+def _lerp(averages: Iterable[Tensor], latest: Iterable[Tensor], weight: float) -> None:
+    for average, parameter in zip(averages, latest, strict=True):
+        average.lerp_(parameter, weight)

@@ -1,0 +1,101 @@
+"""What the training steps ask of an architecture: its likelihood, and what its critic compares."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from nmflowgan_cli.conditions import Vocabulary
+from nmflowgan_cli.data.simulate import Batch
+from nmflowgan_cli.models import bayer
+from nmflowgan_cli.models.base import Fields, encode
+from nmflowgan_cli.models.critic import PaperCritic, PatchCritic
+from nmflowgan_cli.models.flow import LEVELS, Code, Given, likelihood
+from nmflowgan_cli.models.lite import LiteNMFlowGAN
+from nmflowgan_cli.models.paper import PaperNMFlowGAN
+from nmflowgan_cli.training.recipe import Recipe
+
+
+class Views(NamedTuple):
+    """Real and made noise, and the critic that tells them apart, given the clean picture."""
+
+    real: Tensor
+    fake: Tensor
+    judge: Callable[[Tensor], Tensor]
+
+
+class Trainee(Protocol):
+    """An architecture in training."""
+
+    model: nn.Module
+    flow: nn.Module
+    """The part that learns by likelihood."""
+    spatial: nn.Module
+    """The part that plays against the critic."""
+    critic: nn.Module
+
+    def likelihood(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """-ln p in nats a value, and the standard deviation of the latents (1 where the flow is right)."""
+        ...
+
+    def views(self, batch: Batch) -> Views:
+        """Noise for the critic; the fake carries the gradient of the spatial network alone."""
+        ...
+
+
+class LiteTrainee:
+    """Likelihood of counts that were never rounded; the critic compares latents (whitened noise)."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.model = LiteNMFlowGAN(vocabulary)
+        self.flow, self.spatial = self.model.flow, self.model.spatial
+        self.critic = PatchCritic(3 + 3 + bayer.SITES)
+
+    def likelihood(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        nll, latents = likelihood(self.flow, batch.noisy, self._given(batch), 0.5)
+        return nll.mean() / batch.clean[0].numel(), latents.std()
+
+    def views(self, batch: Batch) -> Views:
+        given = self._given(batch)
+        with torch.no_grad():
+            _, real = likelihood(self.flow, batch.noisy, given, 0.5)
+        fake = self.model.correlate(torch.randn_like(real), given)
+        context = torch.cat([given.clean, given.phase], 1)
+        return Views(real, fake, lambda noise: self.critic(torch.cat([noise, context], 1)))
+
+    def _given(self, batch: Batch) -> Given:
+        code = encode(self.model.vocabulary, batch.conditions).to(batch.clean.device)
+        return self.model.given(batch.clean, code, batch.phase)
+
+
+class PaperTrainee:
+    """Likelihood of integer counts; the critic compares noise in counts, as in the paper (section III-D)."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.model = PaperNMFlowGAN(vocabulary)
+        self.flow, self.spatial = self.model.flow, self.model.unet
+        self.critic = PaperCritic()
+
+    def likelihood(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        code, fields, noisy = self._inputs(batch)
+        given = self.model.given(batch.clean, code, fields)
+        nll, latents = likelihood(self.flow, noisy, given, torch.rand_like(noisy))
+        return nll.mean() / noisy[0].numel(), latents.std()
+
+    def views(self, batch: Batch) -> Views:
+        code, fields, noisy = self._inputs(batch)
+        with torch.no_grad():
+            pixelwise = self.model.pixelwise_noise(batch.clean, code, fields)
+        fake = LEVELS * self.model.unet(pixelwise / LEVELS)
+        return Views(noisy - batch.clean, fake, lambda noise: self.critic(noise, batch.clean))
+
+    def _inputs(self, batch: Batch) -> tuple[Code, Fields, Tensor]:
+        code = encode(self.model.vocabulary, batch.conditions).to(batch.clean.device)
+        fields = Fields(torch.randn_like(batch.clean), torch.rand_like(batch.clean))
+        return code, fields, batch.noisy.round().clamp(0, 255)
+
+
+def trainee(recipe: Recipe, vocabulary: Vocabulary) -> Trainee:
+    """A fresh model of the recipe's architecture, and its critic."""
+    return {"lite": LiteTrainee, "paper": PaperTrainee}[recipe.architecture](vocabulary)
