@@ -1,0 +1,198 @@
+"""`nmflowgan synthesize` as a user meets it: a real process, its streams, its exit codes."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fakes import VOCABULARY, photograph
+
+from nmflowgan_cli.checkpoints.build import build
+from nmflowgan_cli.checkpoints.format import Header, save
+from nmflowgan_cli.imaging import Picture, read, write
+
+HEADER = Header(architecture="paper", options={"widths": [4, 4, 4, 4, 4]}, vocabulary=VOCABULARY, name="small")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        save(path, build(HEADER).state_dict(), HEADER)  # type: ignore[attr-defined]
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three good pictures in a tree, and a damaged one."""
+    for number, name in enumerate(("a.png", "b.jpg", "sub/c.png")):
+        (tmp_path / "clean" / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / "clean" / name, Picture(photograph(30 + number, 41, number)))
+    return tmp_path
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "nmflowgan_cli", "synthesize", *map(str, arguments)]
+
+
+def call(folder: Path, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    settings = {"cwd": folder, "env": environment, "capture_output": True, "text": True, "timeout": 100}
+    return subprocess.run(command(*arguments), check=False, **{**settings, **options})  # type: ignore[call-overload]
+
+
+def asked(weights: Path, *more: object, camera: str = "IP", iso: int = 400) -> tuple[object, ...]:
+    return ("-c", camera, "-i", iso, "-o", "noisy", "--weights", weights, "--device", "cpu", *more)
+
+
+def test_a_folder_becomes_a_folder(folder: Path, weights: Path) -> None:
+    done = call(folder, "clean", *asked(weights))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["noisy/a.png", "noisy/b.png", "noisy/sub/c.png"]
+    assert "pictures: 3" in done.stderr
+    assert "done: 3" in done.stderr
+    clean, noisy = read(folder / "clean/a.png").rgb, read(folder / "noisy/a.png").rgb
+    assert clean.shape == noisy.shape
+    assert not np.array_equal(clean, noisy)
+    lines = [json.loads(line) for line in (folder / "noisy/manifest.jsonl").read_text().splitlines()]
+    assert [line["output"] for line in lines] == ["a.png", "b.png", "sub/c.png"]
+    assert {line["weights"] for line in lines} == {"small"}
+    assert not list(folder.rglob("*.part"))
+
+
+def test_a_bad_picture_of_several(folder: Path, weights: Path) -> None:
+    (folder / "clean/a.png").write_bytes((folder / "clean/a.png").read_bytes()[:300])
+    done = call(folder, "clean", *asked(weights, "--json", "-q", "--tile", 64, "--workers", 3))
+    assert done.returncode == 3
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [record["status"] for record in records] == ["failed", "done", "done"]
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: clean/a.png is damaged")
+    again = call(folder, "clean", *asked(weights, "--resume", "--json"))
+    assert again.returncode == 3
+    assert [json.loads(line)["status"] for line in again.stdout.splitlines()] == ["failed", "skipped", "skipped"]
+
+
+def test_single_file_list_on_stdin_and_folder_agree(folder: Path, weights: Path) -> None:
+    single = call(folder, "clean/a.png", *asked(weights), "-o", "one.png")
+    assert (single.returncode, single.stdout) == (0, "one.png\n"), single.stderr
+    assert not (folder / "manifest.jsonl").exists()
+    listed = call(folder / "clean", "-", *asked(weights), "-o", "../listed", input="a.png\0sub/c.png\0")
+    assert listed.returncode == 0, listed.stderr
+    whole = call(folder, "clean", *asked(weights, "--tile", 64, "--shard", "1/2"))
+    assert whole.stdout.splitlines() == ["noisy/a.png", "noisy/sub/c.png"]
+    for name in ("a.png", "sub/c.png"):
+        assert (folder / "listed" / name).read_bytes() == (folder / "noisy" / name).read_bytes()
+    assert (folder / "one.png").read_bytes() == (folder / "noisy/a.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments", "condition", "code", "problem"),
+    [
+        ("clean", (), {"camera": "Nokia"}, 2, "camera 'Nokia' is unknown (known cameras: GP (Google Pixel), IP"),
+        ("clean", (), {"iso": 0}, 2, "ISO 0"),
+        ("clean", (), {"iso": 10**9}, 2, "ISO 1000000000 is outside"),
+        ("missing.png", (), {}, 2, "input missing.png does not exist"),
+        ("empty", (), {}, 2, "folder empty holds no pictures"),
+        ("clean", ("-o", "clean/a.png/noisy"), {}, 1, "cannot make the output folder clean/a.png/noisy"),
+        ("clean/a.png", ("-o", "clean/a.png"), {}, 2, "on top of an input"),
+        ("clean", ("--weights", "missing.safetensors"), {}, 4, "missing.safetensors"),
+        ("clean", ("--weights", "fake.safetensors"), {}, 4, "fake.safetensors"),
+        ("clean", ("--device", "cuda:99"), {}, 2, "device 'cuda:99' is not there"),
+    ],
+)
+def test_mistakes(
+    folder: Path,
+    weights: Path,
+    given: str,
+    arguments: tuple[str, ...],
+    condition: dict[str, str | int],
+    code: int,
+    problem: str,
+) -> None:
+    (folder / "empty").mkdir()
+    (folder / "fake.safetensors").write_bytes((folder / "clean/a.png").read_bytes())
+    done = call(folder, given, *asked(weights, *arguments, **condition))  # type: ignore[arg-type]
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert problem in done.stderr
+    assert done.stdout == ""
+    assert not list(folder.rglob("*.part"))
+    assert not (folder / "noisy/a.png").exists()
+
+
+def test_a_dry_run_makes_nothing(folder: Path, weights: Path) -> None:
+    done = call(folder, "clean", *asked(weights, "--dry-run", "--repeats", 2))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[1] == "clean/a.png -> noisy/a_r1.png  IP ISO 400"
+    assert not (folder / "noisy").exists()
+
+
+def test_a_full_disk(folder: Path, weights: Path) -> None:
+    """Files beyond a size cannot be written: a picture larger than that fails, the others are done."""
+    write(folder / "clean/large.png", Picture(np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)))
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
+
+    done = call(folder, "clean", *asked(weights, "-q"), preexec_fn=limit)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.splitlines() == ["noisy/a.png", "noisy/b.png", "noisy/sub/c.png"]
+    assert done.stderr == "error: cannot write noisy/large.png: File too large\n"
+    written = sorted(path.name for path in (folder / "noisy").rglob("*") if path.is_file())
+    assert written == ["a.png", "b.png", "c.png", "manifest.jsonl"]
+
+
+@pytest.fixture
+def long_run(folder: Path, weights: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run of many repeats, after its first result."""
+    process = subprocess.Popen(
+        command("clean", *asked(weights, "--repeats", 500)),
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "noisy/a_r0.png\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interruption(folder: Path, weights: Path, long_run: subprocess.Popen[str], number: signal.Signals) -> None:
+    long_run.send_signal(number)
+    out, err = long_run.communicate(timeout=60)
+    assert long_run.returncode == 130
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == "interrupted"
+    written = sorted(path.name for path in (folder / "noisy").glob("*.png"))
+    assert 1 <= len(written) < 500
+    assert len(out.splitlines()) + 1 <= len(written)
+    for name in written:
+        assert read(folder / "noisy" / name).rgb.size
+    assert not list(folder.rglob("*.part"))
+
+
+def test_a_closed_pipe_ends_the_run_quietly(long_run: subprocess.Popen[str]) -> None:
+    assert long_run.stdout is not None
+    assert long_run.stderr is not None
+    long_run.stdout.close()
+    begin = time.monotonic()
+    err = long_run.stderr.read()
+    assert long_run.wait(60) == 1
+    assert "Traceback" not in err
+    assert "Exception" not in err
+    assert time.monotonic() - begin < 60
