@@ -35,9 +35,9 @@ def contenders(
     `fit_pairs`: what the Gaussian references are fitted on, told in their note by `fit_note`. `load`: from the
     name or path of weights to their model. `unrounded`: whether to keep what `kld_official` needs.
     """
-    sums = _sums(fit_pairs) if GAUSSIAN.keys() & set(names) else {}
     if len(set(names)) < len(names):
         raise UsageError(f"a model is named twice: {', '.join(names)}")
+    sums = _sums(fit_pairs) if GAUSSIAN.keys() & set(names) else {}
     entries = []
     for name in names:
         note = fit_note if name in GAUSSIAN else ""
