@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nmflowgan_cli.models import lite
 from nmflowgan_cli.models.flow import Bijection, Chain, Code, Given, NoiseExtraction
 from nmflowgan_cli.models.paper import CodeNorm, ConditionalLinear, SignalDependent, StructureAware
 
@@ -17,6 +18,11 @@ LAYERS: dict[str, Callable[[], Bijection]] = {
     "conditional linear": lambda: ConditionalLinear(ISOS, CAMERAS),
     "structure-aware": lambda: StructureAware(ISOS + CAMERAS),
     "signal-dependent": lambda: SignalDependent(ISOS + CAMERAS),
+    "linear light": lite.LinearLight,
+    "lite conditional linear": lambda: lite.ConditionalLinear(CAMERAS),
+    "lite channel mixing": lambda: lite.ChannelMixing(lite.Conditioner(CAMERAS, 3, width=8)),
+    "lite signal-dependent": lambda: lite.ConditionedAffine(lite.Conditioner(CAMERAS, 6, width=8)),
+    "lite structure-aware": lambda: lite.ConditionedAffine(lite.Conditioner(CAMERAS, 6, width=8, convolutions=2)),
     "empty chain": Chain,
     "chain": lambda: Chain(
         NoiseExtraction(),

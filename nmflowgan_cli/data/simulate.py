@@ -77,9 +77,9 @@ class Simulator:
 
     def vocabulary(self, patches: int) -> Vocabulary:
         """What a model has seen after `patches` patches: they spread evenly over cameras and their ISOs."""
-        per_camera = patches // len(self.profiles)
+        per_camera = patches / len(self.profiles)
         trained = {
-            camera: {iso: per_camera // len(profile.noise) for iso in sorted(profile.noise)}
+            camera: {iso: math.ceil(per_camera / len(profile.noise)) for iso in sorted(profile.noise)}
             for camera, profile in self.profiles.items()
         }
         isos = sorted({iso for profile in self.profiles.values() for iso in profile.noise})

@@ -12,6 +12,7 @@ What differs from `paper`, and why:
 - ISO enters as a number, not as one of five, so any ISO within the trained range has its own noise.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -49,7 +50,7 @@ class LinearLight(Bijection):
 
     def forward(self, x: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         srgb = _srgb(x)
-        log_det = (transfer.log_slope(srgb) + torch.tensor(LEVELS / WHITE).log()).flatten(1).sum(1)
+        log_det = (transfer.log_slope(srgb) + math.log(LEVELS / WHITE)).flatten(1).sum(1)
         return transfer.to_linear(srgb) - transfer.to_linear(_srgb(given.clean)), log_det
 
     def inverse(self, z: Tensor, given: Given) -> Tensor:
