@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
@@ -48,11 +49,17 @@ def reproducible() -> AbstractContextManager[None]:
 
 
 @contextmanager
-def cpu_threads(count: int) -> Iterator[None]:
-    """`count` threads for torch's CPU kernels inside the context."""
+def lanes(device: torch.device | str, count: int | None = None) -> Iterator[Executor]:
+    """Threads for the work on `device`: `count`, or as many as torch would use on the CPU, and one on CUDA.
+
+    Each lane computes with one thread of its own, since the last bit of a convolution depends on how many take part:
+    so results are the same whatever the number of cores. Waiting work is dropped when the context is left.
+    """
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    count = count or (before if torch.device(device).type == "cpu" else 1)
+    pool = ThreadPoolExecutor(count, "lane", initializer=torch.set_num_threads, initargs=(1,))
     try:
-        yield
+        yield pool
     finally:
-        torch.set_num_threads(before)
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(before)  # a lane's setting is also the one that later threads begin with

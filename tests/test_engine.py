@@ -12,17 +12,11 @@ from nmflowgan_cli.errors import ConditionError, NmflowganError, OutOfMemoryErro
 from nmflowgan_cli.models.base import Fields, encode
 from nmflowgan_cli.models.flow import Code
 from nmflowgan_cli.randomness import PictureFields, picture_key
-from nmflowgan_cli.runtime import cpu_threads, resolve_device
+from nmflowgan_cli.runtime import lanes, resolve_device
 from nmflowgan_cli.synthesis.engine import synthesize
 
 KEY = picture_key(0, "picture.png", 0)
 IP = Condition("IP", 400)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    with cpu_threads(1):
-        yield
 
 
 @pytest.mark.parametrize("model", [ConvolutionNoise(), StatisticalNoise(), ConvolutionNoise(border=0, multiple=16)])
@@ -34,6 +28,15 @@ def test_tiles_and_batches_change_no_bit(model: ConvolutionNoise, size: tuple[in
     assert untiled.dtype == np.uint8
     for tile, batch in ((64, 1), (64, 3), (96, 8), (128, 2)):
         assert np.array_equal(synthesize(model, rgb, IP, KEY, tile=tile, batch=batch), untiled), (tile, batch)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_number_of_lanes_changes_no_bit(count: int) -> None:
+    rgb, before = photograph(150, 331), torch.get_num_threads()
+    expected = synthesize(ConvolutionNoise(), rgb, IP, KEY)
+    with lanes("cpu", count) as shared:
+        assert np.array_equal(synthesize(ConvolutionNoise(), rgb, IP, KEY, tile=64, lanes=shared), expected)
+    assert torch.get_num_threads() == before
 
 
 def test_it_is_the_model_of_the_whole_picture() -> None:

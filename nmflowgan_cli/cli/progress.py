@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,11 +19,26 @@ class Reporter:
     def __init__(self, progress: "Progress | None" = None, task: "TaskID | None" = None) -> None:
         self._progress = progress
         self._task = task
+        self._lock = Lock()
+        self._finished = 0
+        self._shares: dict[Hashable, float] = {}
 
-    def advanced(self, completed: float) -> None:
-        """So many pictures are done; a fraction counts the present one."""
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=completed)
+    def advance(self, item: Hashable, share: float) -> None:
+        """The share of `item` that is done, in [0, 1]; may be called from any thread."""
+        self._show({item: share}, finished=0)
+
+    def finish(self, item: Hashable) -> None:
+        """`item` is done."""
+        self._show({item: 0.0}, finished=1)
+
+    def _show(self, shares: dict[Hashable, float], *, finished: int) -> None:
+        if self._progress is None or self._task is None:
+            return
+        with self._lock:
+            self._finished += finished
+            self._shares |= shares
+            self._shares = {item: share for item, share in self._shares.items() if share}
+            self._progress.update(self._task, completed=self._finished + sum(self._shares.values()))
 
     def result(self, line: str) -> None:
         """A line on stdout. Paths that are not UTF-8 leave as the bytes that they are."""

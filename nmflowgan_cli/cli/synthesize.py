@@ -62,12 +62,10 @@ def synthesize(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     tile: Annotated[
-        int | None, typer.Option(min=1, help="Side of the tiles in pixels.  [default: 512; 1024 on CUDA]")
+        int | None, typer.Option(min=1, help="Side of the tiles in pixels.  [default: 256; 1024 on CUDA]")
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Tiles at a time on CUDA.  [default: 4]")] = None,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Threads that read, and as many that write.", show_default=True)
-    ] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Pictures under way at a time.", show_default=True)] = 3,
     manifest: Annotated[
         bool | None,
         typer.Option("--manifest/--no-manifest", help="Write manifest.jsonl.  [default: where -o is a folder]"),
@@ -108,7 +106,7 @@ def synthesize(
     make_folder(prepared.folder)
     recipe = _recipe(path, seed=seed, device=device, precision=precision, tile=tile, batch=batch)
     if verbose:
-        typer.echo(f"{recipe.weights} from {path}, tiles of {recipe.tile}, {recipe.batch} at a time", err=True)
+        typer.echo(f"{path}, sha256 {recipe.weights_sha256}", err=True)
     raise typer.Exit(_work(prepared, recipe, workers=workers, json=json, quiet=quiet))
 
 
@@ -133,19 +131,17 @@ def _recipe(path: Path, *, seed: int, device: str, precision: str, tile: int | N
     from nmflowgan_cli.checkpoints.format import read_header
     from nmflowgan_cli.checkpoints.hub import sha256
     from nmflowgan_cli.runtime import precision_context, resolve_device
-    from nmflowgan_cli.synthesis.engine import DEFAULT_TILES
     from nmflowgan_cli.synthesis.pipeline import Recipe
 
     place = resolve_device(device)
     precision_context(precision, place)  # refuses an unknown one before the work starts
-    usual_tile, usual_batch = DEFAULT_TILES[place.type]
     return Recipe(
         model=load_model(path).to(place),
         weights=read_header(path).name or path.stem,
         weights_sha256=sha256(path),
         seed=seed,
-        tile=tile or usual_tile,
-        batch=batch or usual_batch,
+        tile=tile,
+        batch=batch,
         device=place,
         precision=precision,
     )
@@ -164,13 +160,13 @@ def _work(prepared: "Prepared", recipe: "Recipe", *, workers: int, json: bool, q
             recipe,
             workers=workers,
             skip=lambda job: prepared.skip(job, recipe.weights_sha256),
-            progress=lambda share: report.advanced(len(done) + share),
+            progress=report.advance,
         )
         with closing(items):
             for item in items:
                 _tell(item, prepared, report, json=json)
                 done.append(item)
-                report.advanced(len(done))
+                report.finish(item.job)
     if not quiet:
         counts = Counter(item.record.status for item in done)
         told = ", ".join(f"{status}: {counts[status]}" for status in ("done", "failed", "skipped") if counts[status])

@@ -12,7 +12,7 @@ from nmflowgan_cli.checkpoints.hub import resolve
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import resolve_device
-from nmflowgan_cli.synthesis.engine import DEFAULT_TILES, synthesize
+from nmflowgan_cli.synthesis.engine import synthesize
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,13 @@ class CameraNoise:
         for a picture of this relative path. Raises ConditionError for a camera or an ISO that the weights do not know,
         PictureError for an array of another shape or type.
         """
-        usual_tile, usual_batch = DEFAULT_TILES[self.device.type]
         return synthesize(
             self.model,
             picture,
             self.model.vocabulary.parse(camera, iso),
             picture_key(seed, relative_path, repeat),
-            tile=tile or usual_tile,
-            batch=batch or usual_batch,
+            tile=tile,
+            batch=batch,
             device=self.device,
             precision=precision,
         )

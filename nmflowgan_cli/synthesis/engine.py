@@ -5,6 +5,8 @@ picture would, so the result does not depend on the size of the tiles or on how 
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, wait
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -14,19 +16,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmflowgan_cli import runtime
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, Window, encode
 from nmflowgan_cli.models.flow import Code
 from nmflowgan_cli.randomness import PictureFields
-from nmflowgan_cli.runtime import precision_context, reproducible
+from nmflowgan_cli.runtime import precision_context
 from nmflowgan_cli.synthesis import tiling
 
 Bytes = NDArray[np.uint8]
 
-DEFAULT_TILE = 512
-DEFAULT_TILES = {"cpu": (512, 1), "cuda": (1024, 4)}
-"""Tile and batch by kind of device."""
+DEFAULT_TILES = {"cpu": (256, 1), "cuda": (1024, 4)}
+"""Tile and batch by kind of device. On the CPU small tiles stay in the caches, and keep several lanes busy."""
 STATISTICS_TILE = 256
 """Whole-picture statistics are summed over windows of this size whatever the tile, so that their last bit stays."""
 
@@ -57,17 +59,39 @@ class _Source:
         return torch.from_numpy(array).to(self.device, torch.float32).contiguous(memory_format=torch.channels_last)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """Everything that the tiles of a picture have in common."""
+
+    model: NoiseModel
+    source: _Source
+    code: Code
+    precision: str
+    lanes: Executor
+    progress: Callable[[float], None]
+
+    def on_lane(self, work: Callable[..., Any], *arguments: object) -> Future[Any]:
+        """`work` on a lane, without gradients and in the precision asked for: both are settings of a thread."""
+
+        def task() -> Any:
+            with torch.inference_mode(), precision_context(self.precision, self.source.device):
+                return work(*arguments)
+
+        return self.lanes.submit(task)
+
+
 def synthesize(
     model: NoiseModel,
     rgb: Bytes,
     condition: Condition,
     key: int,
     *,
-    tile: int = DEFAULT_TILE,
-    batch: int = 1,
+    tile: int | None = None,
+    batch: int | None = None,
     device: torch.device | str = "cpu",
     precision: str = "auto",
-    progress: Callable[[float], None] | None = None,
+    lanes: Executor | None = None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Bytes:
     """The noisy picture: (H, W, 3) uint8 RGB, rounded half up and clipped.
 
@@ -75,28 +99,29 @@ def synthesize(
     `tile`: side of the tiles in pixels, `batch`: tiles that go together on CUDA; both bound the memory and change
     nothing else. On the CPU tiles go one by one: the last bit of a linear layer depends there on the batch.
     Where memory runs out, both are halved, down to single tiles of 64 pixels. `model` must be on `device`.
-    `progress` is told the share of the picture that is done, in [0, 1], after each batch.
+    `lanes`: of `runtime.lanes`, if several pictures share them. `progress` is told the share that is done, in [0, 1].
     Raises ConditionError for a condition that the model was not trained on, OutOfMemoryError.
     """
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
         raise PictureError(f"a picture of shape {rgb.shape} and type {rgb.dtype}", "(H, W, 3) uint8 is needed")
     device = torch.device(device)
-    code = encode(model.vocabulary, [condition])
+    usual_tile, usual_batch = DEFAULT_TILES[device.type]
+    code = encode(model.vocabulary, [condition]).to(device)
     source = _Source(rgb, PictureFields(key), device)
-    for tile_now, batch_now in _settings(tile, batch if device.type == "cuda" else 1):
-        with torch.inference_mode(), reproducible(), precision_context(precision, device):
-            noisy = _attempt(model, source, code.to(device), tile_now, batch_now, progress or (lambda share: None))
-        if noisy is not None:
-            return noisy
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+    with nullcontext(lanes) if lanes else runtime.lanes(device) as shared, runtime.reproducible():
+        run = _Run(model, source, code, precision, shared, progress)
+        for tile_now, batch_now in _settings(tile or usual_tile, batch or usual_batch, device):
+            noisy = _attempt(run, tile_now, batch_now)
+            if noisy is not None:
+                return noisy
     raise OutOfMemoryError(
         f"out of memory on {device} with tiles of {tiling.SMALLEST} pixels", "free memory, or use --device cpu"
     )
 
 
-def _settings(tile: int, batch: int) -> Iterator[tuple[int, int]]:
-    """(tile, batch), backing off to (SMALLEST, 1)."""
+def _settings(tile: int, batch: int, device: torch.device) -> Iterator[tuple[int, int]]:
+    """(tile, batch), backing off to (SMALLEST, 1); the CPU takes no batches."""
+    batch = batch if device.type == "cuda" else 1
     while batch > 1:
         yield tile, batch
         batch //= 2
@@ -106,39 +131,51 @@ def _settings(tile: int, batch: int) -> Iterator[tuple[int, int]]:
     yield min(tile, tiling.SMALLEST), 1
 
 
-def _attempt(
-    model: NoiseModel, source: _Source, code: Code, tile: int, batch: int, progress: Callable[[float], None]
-) -> Bytes | None:
+def _attempt(run: _Run, tile: int, batch: int) -> Bytes | None:
     """The noisy picture, or None where memory ran out (returned, so that the failed tensors are let go)."""
     try:
-        return _sampled(model, source, code, tile, batch, progress)
+        return _sampled(run, tile, batch)
     except (MemoryError, torch.OutOfMemoryError):
-        return None
+        pass
     except RuntimeError as error:  # what torch's CPU allocator raises
-        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
-            return None
-        raise
+        if "not enough memory" not in str(error) and "can't allocate memory" not in str(error):
+            raise
+    if run.source.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return None
 
 
-def _sampled(
-    model: NoiseModel, source: _Source, code: Code, tile: int, batch: int, progress: Callable[[float], None]
-) -> Bytes:
-    height, width, _ = source.rgb.shape
-    statistics = model.statistics(lambda: _whole(source), code)
-    noisy, done = np.empty_like(source.rgb), 0
-    for group in _batches(tiling.tiles(height, width, model.geometry, tile), batch):
-        clean, fields = source.window([item.window for item in group])
-        codes = Code(*(field.expand(len(group), *field.shape[1:]) for field in code))
-        counts = model.sample(clean, codes, fields, statistics)
-        if not torch.isfinite(counts).all():
-            raise NmflowganError("the model gave values that are not numbers", "use --precision float32")
-        for item, result in zip(group, counts, strict=True):
-            rows, columns = item.core.slices(item.window)
-            core = result[:, rows, columns].float().add(0.5).floor_().clamp_(0, 255).to(torch.uint8)
-            noisy[item.core.slices(tiling.Box(0, 0, height, width))] = core.permute(1, 2, 0).cpu().numpy()
-            done += item.core.height * item.core.width
-        progress(done / (height * width))
+def _sampled(run: _Run, tile: int, batch: int) -> Bytes:
+    """The noisy picture from tiles that the lanes make in any order."""
+    height, width, _ = run.source.rgb.shape
+    noisy, done = np.empty_like(run.source.rgb), 0
+    statistics = run.on_lane(run.model.statistics, lambda: _whole(run.source), run.code).result()
+    groups = _batches(tiling.tiles(height, width, run.model.geometry, tile), batch)
+    pending = [run.on_lane(_make, run, group, statistics, noisy) for group in groups]
+    try:
+        for future in pending:
+            done += future.result()
+            run.progress(done / (height * width))
+    finally:
+        for future in pending:
+            future.cancel()
+        wait(pending)
     return noisy
+
+
+def _make(run: _Run, group: list[tiling.Tile], statistics: Any, noisy: Bytes) -> int:
+    """Sample tiles and put their cores, as bytes, into `noisy`; the number of pixels made."""
+    clean, fields = run.source.window([item.window for item in group])
+    codes = Code(*(field.expand(len(group), *field.shape[1:]) for field in run.code))
+    counts = run.model.sample(clean, codes, fields, statistics)
+    if not torch.isfinite(counts).all():
+        raise NmflowganError("the model gave values that are not numbers", "use --precision float32")
+    whole = tiling.Box(0, 0, *noisy.shape[:2])
+    for item, result in zip(group, counts, strict=True):
+        rows, columns = item.core.slices(item.window)
+        core = result[:, rows, columns].float().add(0.5).floor_().clamp_(0, 255).to(torch.uint8)
+        noisy[item.core.slices(whole)] = core.permute(1, 2, 0).cpu().numpy()
+    return sum(item.core.height * item.core.width for item in group)
 
 
 def _whole(source: _Source) -> Iterator[Window]:

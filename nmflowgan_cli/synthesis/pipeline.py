@@ -1,27 +1,27 @@
-"""Many pictures: decoding and encoding in threads, beside the model, which works in the calling thread.
+"""Many pictures: each is read, sampled and written by a thread of its own, a few at a time.
 
-Few pictures are under way at any time, results come in the order of the jobs, and a picture that fails
-does not stop the others.
+While the model works on one picture, others are decoded and encoded; their tiles share the lanes of the device.
+Results come in the order of the jobs, and a picture that fails does not stop the others.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError
-from nmflowgan_cli.imaging import Picture, read, write
+from nmflowgan_cli.imaging import read, write
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
-from nmflowgan_cli.synthesis.engine import DEFAULT_TILE, synthesize
+from nmflowgan_cli.runtime import lanes
+from nmflowgan_cli.synthesis.engine import synthesize
 from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, Record, sha256
 from nmflowgan_cli.synthesis.plan import Job
 
-DEFAULT_WORKERS = 2
+DEFAULT_WORKERS = 3
+"""One picture is read while another is sampled and a third written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,8 @@ class Recipe:
     weights: str = ""
     weights_sha256: str = ""
     seed: int = 0
-    tile: int = DEFAULT_TILE
-    batch: int = 1
+    tile: int | None = None
+    batch: int | None = None
     device: torch.device | str = "cpu"
     precision: str = "auto"
 
@@ -62,8 +62,8 @@ class Item:
     error: NmflowganError | None = None
 
 
-Progress = Callable[[float], None]
-"""Told the share of the present picture that is done, in [0, 1]."""
+Progress = Callable[[Job, float], None]
+"""Told the share of a job that is done, in [0, 1]; called from several threads."""
 
 
 def run(
@@ -72,88 +72,61 @@ def run(
     *,
     workers: int = DEFAULT_WORKERS,
     skip: Callable[[Job], bool] = lambda job: False,
-    progress: Progress | None = None,
+    progress: Progress = lambda job, share: None,
 ) -> Generator[Item]:
     """Make the noisy pictures, and yield what became of each, in the order of `jobs`.
 
-    `workers`: threads that decode, as many again that encode, and pictures that wait on either side. Jobs that
-    `skip` holds for done are yielded as skipped. On an interruption nothing is left half-written.
+    `workers`: how many pictures are under way at a time. Jobs that `skip` holds for done are yielded as skipped.
+    When the generator is closed, pictures that are being written are finished and all others dropped.
     """
-    with _threads(workers) as decoders, _threads(workers) as encoders:
-        under_way: deque[Future[Item]] = deque()
-        for job, decoded in _ahead(decoders, lambda job: None if skip(job) else _decode(job), jobs, workers):
-            under_way.append(encoders.submit(_encode, job, recipe, _sample(job, recipe, decoded.result(), progress)))
-            del decoded  # it holds the clean picture
-            while len(under_way) > workers or (under_way and under_way[0].done()):
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-
-
-Outcome = tuple[Picture, str | None] | NmflowganError | None
-"""A picture and the SHA-256 of its file; or what went wrong; or None for a job that is skipped."""
-
-
-@contextmanager
-def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool whose waiting work is dropped, and whose present work is finished, when the context is left."""
-    pool = ThreadPoolExecutor(max(workers, 1))
+    pool = ThreadPoolExecutor(max(workers, 1), "picture")
     try:
-        yield pool
+        with lanes(recipe.device) as shared:
+            waiting: deque[Future[Item]] = deque()
+            for job in jobs:
+                waiting.append(pool.submit(_do, job, recipe, skip, shared, progress))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Job], Outcome], jobs: Sequence[Job], depth: int
-) -> Iterator[tuple[Job, Future[Outcome]]]:
-    """Each job with its work under way; at most `depth` are worked on before they are asked for."""
-    started: deque[tuple[Job, Future[Outcome]]] = deque()
-    for job in jobs:
-        started.append((job, pool.submit(work, job)))
-        if len(started) > depth:
-            yield started.popleft()
-    while started:
-        yield started.popleft()
-
-
-def _guarded(work: Callable[[], Any], job: Job) -> Any:
-    """What `work` returns, or the error that the user is told of this one picture."""
+def _do(job: Job, recipe: Recipe, skip: Callable[[Job], bool], shared: Executor, progress: Progress) -> Item:
+    """Read, sample and write one picture; an error that concerns this picture becomes its result."""
+    if skip(job):
+        return Item(job, recipe.record(job, SKIPPED))
     try:
-        return work()
+        digest = _make(job, recipe, shared, progress)
     except NmflowganError as error:
-        return error
+        return _failed(job, recipe, error)
     except MemoryError:
-        return OutOfMemoryError(f"out of memory for {job.input}", "use fewer --workers, or cut the picture")
+        hint = "use fewer --workers, or cut the picture into pieces"
+        return _failed(job, recipe, OutOfMemoryError(f"out of memory for {job.input}", hint))
+    record = recipe.record(job, DONE)
+    return Item(job, replace(record, input_sha256=digest, output_sha256=sha256(job.output)))
 
 
-def _decode(job: Job) -> Outcome:
-    return _guarded(lambda: (read(job.input), sha256(job.input)), job)
+def _failed(job: Job, recipe: Recipe, error: NmflowganError) -> Item:
+    return Item(job, replace(recipe.record(job, FAILED), error=str(error)), error)
 
 
-def _sample(job: Job, recipe: Recipe, decoded: Outcome, progress: Progress | None) -> Outcome:
-    if not isinstance(decoded, tuple):
-        return decoded
-    picture, digest = decoded
-    options = {name: getattr(recipe, name) for name in ("tile", "batch", "device", "precision")}
-    key = picture_key(recipe.seed, job.relative_path, job.repeat)
-
-    def noisy() -> Outcome:
-        rgb = synthesize(recipe.model, picture.rgb, job.condition, key, progress=progress, **options)
-        return replace(picture, rgb=rgb), digest
-
-    return _guarded(noisy, job)
-
-
-def _encode(job: Job, recipe: Recipe, outcome: Outcome) -> Item:
-    """Write the picture, if there is one, and tell what became of the job."""
-    if isinstance(outcome, tuple):
-        picture, digest = outcome
-        failure = _guarded(lambda: write(job.output, picture), job)
-        if failure is None:
-            record = replace(recipe.record(job, DONE), input_sha256=digest, output_sha256=sha256(job.output))
-            return Item(job, record)
-        outcome = failure
-    if isinstance(outcome, NmflowganError):
-        return Item(job, replace(recipe.record(job, FAILED), error=str(outcome)), outcome)
-    return Item(job, recipe.record(job, SKIPPED))
+def _make(job: Job, recipe: Recipe, shared: Executor, progress: Progress) -> str | None:
+    """Write the noisy picture; the SHA-256 of the clean file."""
+    picture = read(job.input)
+    noisy = synthesize(
+        recipe.model,
+        picture.rgb,
+        job.condition,
+        picture_key(recipe.seed, job.relative_path, job.repeat),
+        tile=recipe.tile,
+        batch=recipe.batch,
+        device=recipe.device,
+        precision=recipe.precision,
+        lanes=shared,
+        progress=lambda share: progress(job, share),
+    )
+    picture = replace(picture, rgb=noisy)  # the clean pixels are let go before encoding takes memory
+    write(job.output, picture)
+    return sha256(job.input)
