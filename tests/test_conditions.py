@@ -1,0 +1,73 @@
+"""Cameras and ISOs: what a name means, what is refused, and what lies between two trained ISOs."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmflowgan_cli.conditions import CAMERA_NAMES, Condition, Vocabulary, camera_code
+from nmflowgan_cli.errors import ConditionError
+
+VOCABULARY = Vocabulary(
+    cameras=("IP", "S6", "G4"),
+    isos=(100, 400, 800, 3200),
+    trained={"IP": {100: 10, 800: 20}, "S6": {400: 5, 800: 5, 3200: 5}, "G4": {}},
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("IP", "IP"), ("ip", "IP"), ("iPhone 7", "IP"), ("iphone7", "IP"), ("Apple iPhone 7", "IP"), ("pixel", "GP")]
+    + [("Galaxy S6", "S6"), ("nexus-6", "N6"), ("LG G4", "G4")]
+    + [(name, code) for code, name in CAMERA_NAMES.items()],
+)
+def test_codes_and_names_in_any_spelling(name, code):
+    assert camera_code(name) == code
+
+
+@pytest.mark.parametrize("name", ["", "X", "iPhone 8", "Canon", "I", "7"])
+def test_an_unknown_camera_is_refused_with_the_list(name):
+    with pytest.raises(ConditionError, match=r"unknown.*IP \(Apple iPhone 7\), GP \(Google Pixel\)"):
+        camera_code(name)
+
+
+def test_a_name_that_fits_two_cameras_is_refused():
+    with pytest.raises(ConditionError, match="ambiguous"):
+        camera_code("Cam", ("MyCamOne", "MyCamTwo"))
+    assert camera_code("mycamone", ("MyCamOne", "MyCamTwo")) == "MyCamOne"
+
+
+def test_parse_gives_the_code():
+    assert VOCABULARY.parse("iphone 7", 400) == Condition("IP", 400)
+
+
+@pytest.mark.parametrize("iso", [0, -100, 99, 801, 10**9])
+def test_isos_outside_the_trained_range_are_refused_with_the_range(iso):
+    with pytest.raises(ConditionError, match=rf"ISO {iso} .*IP.*ISO 100 to 800; trained at 100, 800"):
+        VOCABULARY.check(Condition("IP", iso))
+
+
+def test_a_camera_without_training_is_refused_though_the_tables_have_a_row_for_it():
+    with pytest.raises(ConditionError, match=r"never trained on camera G4 \(trained cameras: IP, S6\)"):
+        VOCABULARY.check(Condition("G4", 400))
+    with pytest.raises(ConditionError, match="camera 'GP' is unknown"):
+        VOCABULARY.check(Condition("GP", 400))
+
+
+def test_trained_isos_are_one_hot():
+    assert VOCABULARY.iso_weights(Condition("S6", 800)) == [0, 0, 1, 0]
+    assert VOCABULARY.iso_weights(Condition("IP", 100)) == [1, 0, 0, 0]
+
+
+def test_an_iso_trained_for_another_camera_is_interpolated_between_ones_own():
+    weights = VOCABULARY.iso_weights(Condition("IP", 400))
+    assert weights == pytest.approx([1 / 3, 0, 2 / 3, 0])
+
+
+@given(st.integers(400, 3200))
+def test_weights_interpolate_log_iso(iso):
+    weights = VOCABULARY.iso_weights(Condition("S6", iso))
+    assert sum(weights) == pytest.approx(1)
+    assert all(weight >= 0 for weight in weights)
+    assert sum(w * math.log(i) for w, i in zip(weights, VOCABULARY.isos, strict=True)) == pytest.approx(math.log(iso))

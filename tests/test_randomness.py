@@ -1,0 +1,52 @@
+"""Random fields: planes that depend on the picture's key alone, however they are cut."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmflowgan_cli.randomness import BLOCK, PictureFields, picture_key
+
+KEY = picture_key(0, "folder/picture.png", 0)
+WHOLE = (-BLOCK - 40, -60, 2 * BLOCK + 90, 2 * BLOCK)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 300), st.integers(0, 200), st.integers(1, 40), st.integers(1, 50))
+def test_any_window_is_that_of_the_whole(top, left, height, width):
+    y, x, rows, columns = WHOLE
+    whole = PictureFields(KEY).latent(*WHOLE)
+    top, left = min(top, rows - height), min(left, columns - width)
+    window = PictureFields(KEY).latent(y + top, x + left, height, width)
+    assert np.array_equal(window, whole[:, top : top + height, left : left + width])
+
+
+def test_a_window_does_not_depend_on_what_was_drawn_before():
+    fields = PictureFields(KEY, cached_blocks=2)
+    first = fields.uniform(0, 0, 300, 300)
+    fields.latent(-500, 900, 300, 300)
+    assert np.array_equal(first, fields.uniform(0, 0, 300, 300))
+
+
+def test_every_part_of_the_key_matters():
+    keys = [picture_key(*parts) for parts in ((0, "a", 0), (1, "a", 0), (0, "b", 0), (0, "a", 1), (0, "a0", 0))]
+    corners = [PictureFields(key).latent(0, 0, 1, 4).tobytes() for key in keys]
+    assert len(set(corners)) == len(keys)
+
+
+def test_fields_are_standard_normal_and_uniform():
+    fields = PictureFields(KEY)
+    latent, uniform = fields.latent(0, 0, 600, 600), fields.uniform(0, 0, 600, 600)
+    assert latent.dtype == uniform.dtype == np.float32
+    assert abs(latent.mean()) < 0.005
+    assert abs(latent.std() - 1) < 0.005
+    assert abs(np.corrcoef(latent[0].ravel(), latent[1].ravel())[0, 1]) < 0.01
+    assert uniform.min() >= 0
+    assert uniform.max() < 1
+    assert abs(uniform.mean() - 0.5) < 0.005
+    assert abs(np.corrcoef(latent[0].ravel(), uniform[0].ravel())[0, 1]) < 0.01
+
+
+def test_blocks_differ_from_their_neighbours():
+    field = PictureFields(KEY).latent(-BLOCK, -BLOCK, 2 * BLOCK, 2 * BLOCK)
+    blocks = [field[:, y : y + BLOCK, x : x + BLOCK].tobytes() for y in (0, BLOCK) for x in (0, BLOCK)]
+    assert len(set(blocks)) == 4
