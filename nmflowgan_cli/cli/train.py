@@ -47,11 +47,8 @@ def train(
     from nmflowgan_cli.training import recipe as recipes
     from nmflowgan_cli.training.run import run_training
 
-    if preset is Preset.lite:
-        chosen = _given(flow_steps=flow_steps, spatial_steps=spatial_steps, batch=batch)
-        recipe = recipes.lite(**chosen)
-    else:
-        recipe = recipes.paper(**_given(steps=steps, batch=batch))
+    parts = _given(flow_steps=flow_steps, spatial_steps=spatial_steps, steps=steps, batch=batch)
+    recipe = recipes.preset(preset.value, **parts)
     if dry_run:
         typer.echo(recipes.to_toml(recipe))
         return

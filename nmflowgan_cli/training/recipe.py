@@ -1,5 +1,6 @@
 """How a model is trained: one frozen recipe, and the presets of the two architectures."""
 
+import inspect
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -91,6 +92,16 @@ def paper(*, steps: int = 200_000, batch: int = 128) -> Recipe:
         average_decay=0.0,
         clip=float("inf"),
     )
+
+
+def preset(name: Literal["lite", "paper"], **changes: int) -> Recipe:
+    """The recipe of that name with `changes`; raises UsageError for one that it does not have."""
+    make = {"lite": lite, "paper": paper}[name]
+    unknown = changes.keys() - inspect.signature(make).parameters.keys()
+    if unknown:
+        flags = ", ".join(f"--{flag.replace('_', '-')}" for flag in sorted(unknown))
+        raise UsageError(f"the preset {name} has no {flags}", "see nmflowgan train --help")
+    return make(**changes)
 
 
 def to_toml(recipe: Recipe) -> str:

@@ -33,7 +33,7 @@ def run_training(
     source = Simulator(load_clean(clean, smallest=recipe.patch), camera_profiles(), recipe.patch)
     if not resume and (run / state.FILE).exists():
         raise TrainingError(f"{run} holds a training already", "go on with --resume, or choose another --output")
-    run.mkdir(parents=True, exist_ok=True)
+    _make_folder(run)
     header = Header(
         architecture=recipe.architecture,
         options={},
@@ -44,3 +44,10 @@ def run_training(
     )
     options = RunOptions(run=run, device=chosen_device, resume=resume, time_limit=time_limit)
     return train(recipe, source, header, options, seed=seed, progress=progress)
+
+
+def _make_folder(run: Path) -> None:
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"cannot write into {run}: {error.strerror}", "choose another --output") from None
