@@ -72,8 +72,8 @@ def _iso_range(text: str) -> IsoRange | None:
     if len(text) > 20 or not low.isdecimal() or (dash and not high.isdecimal()):
         raise ConditionError(f"ISO {text!r} is not understood", "a number (800), a range (100-3200), or random")
     found = IsoRange(int(low), int(high or low))
-    if not 0 < found.low <= found.high:
-        raise ConditionError(f"ISO {text} does not exist", "a range goes from the lower ISO to the higher one")
+    if found.low > found.high:
+        raise ConditionError(f"ISO range {text} is empty", "a range goes from the lower ISO to the higher one")
     return found
 
 
