@@ -201,7 +201,7 @@ def test_a_draw_depends_on_its_arguments_alone(seed: int, path: str, repeat: int
         ("random", "6400", "no camera .* knows ISO 6400"),
         ("IP", "high", "'high' is not understood"),
         ("IP", "-5", "'-5' is not understood"),
-        ("IP", "800-100", "ISO 800-100 does not exist"),
+        ("IP", "800-100", "ISO range 800-100 is empty"),
         ("IP", "9" * 5000, "not understood"),
         ("", "400", "a camera and an ISO"),
     ],
