@@ -6,7 +6,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -167,8 +166,10 @@ def long_run(folder: Path, weights: Path) -> Iterator[subprocess.Popen[str]]:
     with process:
         assert process.stdout is not None
         assert process.stdout.readline() == "noisy/a_r0.png\n"
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -190,9 +191,7 @@ def test_a_closed_pipe_ends_the_run_quietly(long_run: subprocess.Popen[str]) -> 
     assert long_run.stdout is not None
     assert long_run.stderr is not None
     long_run.stdout.close()
-    begin = time.monotonic()
-    err = long_run.stderr.read()
     assert long_run.wait(60) == 1
+    err = long_run.stderr.read()
     assert "Traceback" not in err
     assert "Exception" not in err
-    assert time.monotonic() - begin < 60

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -92,6 +94,26 @@ def test_stopping_early_leaves_whole_files_only(jobs: list[Job]) -> None:
     assert 1 <= len(outputs) < 4
     for path in outputs:
         assert read(path).rgb.size
+
+
+def test_stopping_drops_the_tiles_that_wait(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The generator is closed while a picture of many tiles is being sampled: it must end without doing them all."""
+    sampled, first = [], Event()
+
+    def slow(*arguments: object) -> object:
+        sampled.append(1)
+        first.set()
+        time.sleep(0.02)
+        return ConvolutionNoise.sample(RECIPE.model, *arguments)  # type: ignore[arg-type]
+
+    write(jobs[1].input, Picture(photograph(64 * 20, 64 * 20)))
+    items = run(jobs[:2], replace(RECIPE, tile=64))
+    next(items)
+    monkeypatch.setattr(RECIPE.model, "sample", slow)
+    first.wait(10)
+    items.close()
+    assert len(sampled) < 400
+    assert [path.name for path in jobs[0].output.parent.iterdir()] == ["0.png"]
 
 
 def test_skipped_jobs_are_told_and_left(jobs: list[Job]) -> None:

@@ -157,9 +157,7 @@ def _sampled(run: _Run, tile: int, batch: int) -> Bytes:
             done += future.result()
             run.progress(done / (height * width))
     finally:
-        for future in pending:
-            future.cancel()
-        wait(pending)
+        wait([future for future in pending if not future.cancel()])  # nothing writes to `noisy` after this
     return noisy
 
 
