@@ -1,18 +1,17 @@
 """The Typer application: registers the commands, and turns errors into one line and an exit code."""
 
-import importlib
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from nmflowgan_cli import __version__
+from nmflowgan_cli.cli import evaluate, synthesize, train, weights
 from nmflowgan_cli.errors import NmflowganError
 
 INTERRUPTED = 130
@@ -86,9 +85,7 @@ def nmflowgan(
     """Make clean photographs look as if a given camera had taken them at a given ISO."""
 
 
-for _name in ("synthesize", "train", "evaluate"):
-    if find_spec(f"nmflowgan_cli.cli.{_name}"):
-        _module = importlib.import_module(f"nmflowgan_cli.cli.{_name}")
-        app.command(epilog=getattr(_module, "EXAMPLES", None))(getattr(_module, _name))
-if find_spec("nmflowgan_cli.cli.weights"):
-    app.add_typer(importlib.import_module("nmflowgan_cli.cli.weights").app, name="weights")
+app.command(epilog=synthesize.EXAMPLES)(synthesize.synthesize)
+app.command(epilog=train.EXAMPLES)(train.train)
+app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.add_typer(weights.app, name="weights")
