@@ -14,9 +14,11 @@ What differs from `paper`, and why:
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.models import bayer, transfer
@@ -81,6 +83,9 @@ def _zero_last(network: nn.Sequential) -> nn.Sequential:
     return network
 
 
+LEVEL_FEATURES = 6
+
+
 def _level_features(clean: Tensor) -> Tensor:
     """(N, 6, H, W): the clean level, and its logarithm, in which noise of the dark is smooth."""
     srgb = _srgb(clean)
@@ -96,16 +101,23 @@ class Conditioner(nn.Module):
     def __init__(self, cameras: int, outputs: int, *, width: int, convolutions: int = 0, features: int = 8) -> None:
         super().__init__()
         self.code_net = CodeNet(cameras, features)
-        layers: list[nn.Module] = [nn.Conv2d(6 + bayer.SITES + features, width, 1), nn.ReLU()]
+        layers: list[nn.Module] = [nn.Conv2d(LEVEL_FEATURES + bayer.SITES + features, width, 1), nn.ReLU(inplace=True)]
         kernels = [3] * convolutions or [1]
         for kernel in kernels:
-            layers += [nn.Conv2d(width, width, kernel, padding=kernel // 2), nn.ReLU()]
+            layers += [nn.Conv2d(width, width, kernel, padding=kernel // 2), nn.ReLU(inplace=True)]
         self.layers = _zero_last(nn.Sequential(*layers, nn.Conv2d(width, outputs, 1)))
 
     def forward(self, given: Given) -> Tensor:
         """(N, outputs, H, W)."""
-        code = self.code_net(given.code)[..., None, None].expand(-1, -1, *given.clean.shape[-2:])
-        return self.layers(torch.cat([_level_features(given.clean), given.phase, code], 1))
+        pixels = torch.cat([_level_features(given.clean), given.phase], 1)
+        return self.layers[1:](self._first(pixels, self.code_net(given.code)))
+
+    def _first(self, pixels: Tensor, code: Tensor) -> Tensor:
+        """The first layer on [pixels, code]. The code is the same for all pixels, so its share is a bias."""
+        first = cast(nn.Conv2d, self.layers[0])
+        of_pixels, of_code = first.weight.split([pixels.shape[1], code.shape[1]], 1)
+        bias = functional.linear(code, of_code.flatten(1), first.bias)
+        return functional.conv2d(pixels, of_pixels) + bias[:, :, None, None]
 
 
 class ConditionalLinear(ConditionalAffine):

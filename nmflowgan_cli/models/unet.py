@@ -48,7 +48,7 @@ class ConvolutionPair(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(functional.relu(self.second(functional.relu(self.first(x)))))
+        return self.dropout(functional.relu_(self.second(functional.relu_(self.first(x)))))
 
 
 class UpBlock(nn.Module):
