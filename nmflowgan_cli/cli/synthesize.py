@@ -45,7 +45,8 @@ def synthesize(
     seed: options.Seed = 0,
     repeats: Annotated[int, typer.Option(min=1, help="Noisy pictures of each clean one.", show_default=True)] = 1,
     weights: Annotated[
-        str | None, typer.Option(help="Name or path of the weights.  [default: those that know the camera]")
+        str | None,
+        typer.Option(help="Name or path, or isp: the camera simulator.  [default: those that know the camera]"),
     ] = None,
     format: Annotated[  # noqa: A002 - the name of the option
         str | None, typer.Option(help="png, same, jpg, webp, tiff or bmp.  [default: png, or by the suffix of -o]")
@@ -80,9 +81,8 @@ def synthesize(
 
     The noise of a picture depends only on the seed, its relative path, the repeat, camera, ISO and weights.
     """
-    from nmflowgan_cli.checkpoints.format import read_header
-    from nmflowgan_cli.checkpoints.hub import resolve
     from nmflowgan_cli.synthesis.batch import Request, make_folder, prepare, shard_of
+    from nmflowgan_cli.synthesis.weights import find_weights
 
     request = Request(
         inputs=tuple(inputs),
@@ -98,24 +98,16 @@ def synthesize(
         shard=shard or shard_of(os.environ),
         manifest=manifest,
     )
-    path = resolve(weights or _knowing(camera), cache_dir=cache_dir)
-    prepared = prepare(request, read_header(path).vocabulary)
+    found = find_weights(weights, camera, cache_dir=cache_dir)
+    prepared = prepare(request, found.vocabulary)
     if dry_run:
         _show(prepared, json=json)
         return
     make_folder(prepared.folder)
-    recipe = _recipe(path, seed=seed, device=device, precision=precision, tile=tile, batch=batch)
+    recipe = found.recipe(seed=seed, device=device, precision=precision, tile=tile, batch=batch)
     if verbose:
-        typer.echo(f"{path}, sha256 {recipe.weights_sha256}", err=True)
+        typer.echo(f"{found.path or found.name}, sha256 {found.sha256}", err=True)
     raise typer.Exit(_work(prepared, recipe, workers=workers, json=json, quiet=quiet))
-
-
-def _knowing(cameras: list[str]) -> str:
-    """The name of the first registered weights that know the first camera that is named."""
-    from nmflowgan_cli.checkpoints.hub import for_camera, registry
-
-    named = [name.strip() for text in cameras for name in text.split(",") if name.strip().lower() not in ("", "random")]
-    return for_camera(named[0]).name if named or not registry().entries else registry().entries[0].name
 
 
 def _show(prepared: "Prepared", *, json: bool) -> None:
@@ -123,28 +115,6 @@ def _show(prepared: "Prepared", *, json: bool) -> None:
     for job in prepared.jobs:
         fields = {"input": str(job.input), "output": str(job.output), "repeat": job.repeat, **asdict(job.condition)}
         typer.echo(dumps(fields) if json else os.fsencode(f"{job.input} -> {job.output}  {job.condition}"))
-
-
-def _recipe(path: Path, *, seed: int, device: str, precision: str, tile: int | None, batch: int | None) -> "Recipe":
-    """The model on its device, and what the pictures have in common."""
-    from nmflowgan_cli.checkpoints.build import load_model
-    from nmflowgan_cli.checkpoints.format import read_header
-    from nmflowgan_cli.checkpoints.hub import sha256
-    from nmflowgan_cli.runtime import precision_context, resolve_device
-    from nmflowgan_cli.synthesis.pipeline import Recipe
-
-    place = resolve_device(device)
-    precision_context(precision, place)  # refuses an unknown one before the work starts
-    return Recipe(
-        model=load_model(path).to(place),
-        weights=read_header(path).name or path.stem,
-        weights_sha256=sha256(path),
-        seed=seed,
-        tile=tile,
-        batch=batch,
-        device=place,
-        precision=precision,
-    )
 
 
 def _work(prepared: "Prepared", recipe: "Recipe", *, workers: int, json: bool, quiet: bool) -> int:

@@ -5,20 +5,25 @@ Results come in the order of the jobs, and a picture that fails does not stop th
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 
+from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError
-from nmflowgan_cli.imaging import read, write
+from nmflowgan_cli.imaging import Bytes, read, write
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import lanes
 from nmflowgan_cli.synthesis.engine import synthesize
 from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, Record, sha256
 from nmflowgan_cli.synthesis.plan import Job
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 DEFAULT_WORKERS = 3
 """One picture is read while another is sampled and a third written."""
@@ -36,6 +41,23 @@ class Recipe:
     batch: int | None = None
     device: torch.device | str = "cpu"
     precision: str = "auto"
+
+    def sample(
+        self, rgb: Bytes, condition: Condition, key: int, shared: Executor, progress: Callable[[float], None]
+    ) -> Bytes:
+        """The noisy picture of `rgb`; see `engine.synthesize`. `shared`: the lanes of the run."""
+        return synthesize(
+            self.model,
+            rgb,
+            condition,
+            key,
+            tile=self.tile,
+            batch=self.batch,
+            device=self.device,
+            precision=self.precision,
+            lanes=shared,
+            progress=progress,
+        )
 
     def record(self, job: Job, status: str) -> Record:
         """The manifest's record of `job`."""
@@ -79,13 +101,35 @@ def run(
     `workers`: how many pictures are under way at a time. Jobs that `skip` holds for done are yielded as skipped.
     When the generator is closed, pictures that are being written are finished and all others dropped.
     """
+    return in_order(
+        jobs,
+        lambda job, shared: _do(job, recipe, skip, shared, progress),
+        device=recipe.device,
+        workers=workers,
+        ahead=2 * workers,
+    )
+
+
+def in_order(
+    items: Iterable[Given],
+    work: Callable[[Given, Executor], Result],
+    *,
+    device: torch.device | str,
+    workers: int,
+    ahead: int,
+) -> Generator[Result]:
+    """`work(item, lanes)` for every item, `workers` at a time on threads; results in the order of the items.
+
+    `ahead`: how many results may wait to be taken. When the generator is closed, work that has begun is finished and
+    the rest dropped.
+    """
     pool = ThreadPoolExecutor(max(workers, 1), "picture")
     try:
-        with lanes(recipe.device) as shared:
-            waiting: deque[Future[Item]] = deque()
-            for job in jobs:
-                waiting.append(pool.submit(_do, job, recipe, skip, shared, progress))
-                if len(waiting) > 2 * workers:
+        with lanes(device) as shared:
+            waiting: deque[Future[Result]] = deque()
+            for item in items:
+                waiting.append(pool.submit(work, item, shared))
+                if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -115,18 +159,8 @@ def _failed(job: Job, recipe: Recipe, error: NmflowganError) -> Item:
 def _make(job: Job, recipe: Recipe, shared: Executor, progress: Progress) -> str | None:
     """Write the noisy picture; the SHA-256 of the clean file."""
     picture = read(job.input)
-    noisy = synthesize(
-        recipe.model,
-        picture.rgb,
-        job.condition,
-        picture_key(recipe.seed, job.relative_path, job.repeat),
-        tile=recipe.tile,
-        batch=recipe.batch,
-        device=recipe.device,
-        precision=recipe.precision,
-        lanes=shared,
-        progress=lambda share: progress(job, share),
-    )
+    key = picture_key(recipe.seed, job.relative_path, job.repeat)
+    noisy = recipe.sample(picture.rgb, job.condition, key, shared, lambda share: progress(job, share))
     picture = replace(picture, rgb=noisy)  # the clean pixels are let go before encoding takes memory
     write(job.output, picture)
     return sha256(job.input)

@@ -1,0 +1,92 @@
+"""Which noise model the user means: registered weights, a weights file, or the camera simulator."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmflowgan_cli.conditions import Vocabulary
+
+if TYPE_CHECKING:
+    from nmflowgan_cli.models.base import NoiseModel
+    from nmflowgan_cli.synthesis.pipeline import Recipe
+
+SIMULATOR = "isp"
+"""The name of the camera simulator among the weights: it needs no file."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A noise model that has been found and verified, but not been loaded."""
+
+    name: str
+    path: Path | None
+    """None for the simulator."""
+    sha256: str
+    """Of the file, or of the simulator's camera profiles."""
+    vocabulary: Vocabulary
+
+    def load(self) -> "NoiseModel":
+        """The model on the CPU, in evaluation mode; raises WeightsError."""
+        from nmflowgan_cli.checkpoints.build import load_model
+        from nmflowgan_cli.data.profiles import default_isp
+
+        return default_isp() if self.path is None else load_model(self.path)
+
+    def recipe(
+        self,
+        *,
+        seed: int,
+        device: str = "auto",
+        precision: str = "auto",
+        tile: int | None = None,
+        batch: int | None = None,
+    ) -> "Recipe":
+        """The model on its device, and what the pictures of a run have in common; raises UsageError, WeightsError."""
+        from nmflowgan_cli.runtime import precision_context, resolve_device
+        from nmflowgan_cli.synthesis.pipeline import Recipe
+
+        place = resolve_device(device)
+        precision_context(precision, place)  # refuses an unknown one before the work starts
+        return Recipe(
+            model=self.load().to(place),
+            weights=self.name,
+            weights_sha256=self.sha256,
+            seed=seed,
+            tile=tile,
+            batch=batch,
+            device=place,
+            precision=precision,
+        )
+
+
+def find_weights(name: str | None, cameras: Sequence[str] = (), *, cache_dir: Path | None = None) -> Weights:
+    """The weights of a name or a path, "isp" being the simulator; without a name, those that know the cameras.
+
+    `cameras` as on the command line: codes, names or "random". Raises WeightsError, ConditionError.
+    """
+    if name == SIMULATOR:
+        return _simulator()
+    from nmflowgan_cli.checkpoints.format import read_header
+    from nmflowgan_cli.checkpoints.hub import resolve, sha256
+
+    path = resolve(name or _knowing(cameras), cache_dir=cache_dir)
+    header = read_header(path)
+    return Weights(header.name or path.stem, path, sha256(path), header.vocabulary)
+
+
+def _simulator() -> Weights:
+    from nmflowgan_cli.data.profiles import default_isp
+
+    profiles = files("nmflowgan_cli.data").joinpath("camera_profiles.json").read_bytes()
+    return Weights(SIMULATOR, None, hashlib.sha256(profiles).hexdigest(), default_isp().vocabulary)
+
+
+def _knowing(cameras: Sequence[str]) -> str:
+    """The name of the first registered weights that know the first camera that is named."""
+    from nmflowgan_cli.checkpoints.hub import for_camera, registry
+
+    named = [name.strip() for text in cameras for name in text.split(",") if name.strip().lower() not in ("", "random")]
+    return for_camera(named[0]).name if named or not registry().entries else registry().entries[0].name
