@@ -10,7 +10,8 @@ from nmflowgan_cli.cli.options import Device, Quiet, Seed
 from nmflowgan_cli.cli.training_progress import training_progress
 from nmflowgan_cli.errors import UsageError
 
-EXAMPLES = """Examples:
+EXAMPLES = """\b
+Examples:
   nmflowgan train --simulate photos/ --preset lite -o runs/first
   nmflowgan train --simulate photos/ -o runs/first --resume --time-limit 55m
 """
