@@ -4,6 +4,7 @@ Colour is RGB, uint8 (H, W, 3), upright (EXIF orientation applied). Alpha, ICC p
 carried through untouched; the EXIF orientation is the exception, since it has been applied.
 """
 
+import io
 import os
 import secrets
 import struct
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from nmflowgan_cli.errors import PictureError
 
@@ -42,6 +43,8 @@ PNG_OPTIONS = {"compress_level": 1, "compress_type": 3}
 and no larger than level 6, since noise has no strings that come again."""
 
 _STRIP = 256
+_ORIENTATION = 0x0112
+"""The EXIF tag that says how a picture is turned; from 5 on, its sides are swapped."""
 _LUMA = np.array([19595, 38470, 7471], np.uint32)
 _DAMAGED = (SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 _limit_lock = threading.Lock()
@@ -71,21 +74,29 @@ def read(path: str | os.PathLike[str]) -> Picture:
     Raises PictureError for a file that is missing, damaged, truncated, or of a kind that would have to be
     changed silently: 16-bit, CMYK, animated or multi-page.
     """
-    try:
-        with _opened(path) as image:
-            _refuse_unsupported(image, path)
-            ImageOps.exif_transpose(image, in_place=True)
-            return _picture(image)
-    except UnidentifiedImageError:
-        raise PictureError(f"{path} is not a picture that can be read", "PNG, JPEG, WebP, TIFF or BMP") from None
-    except Image.DecompressionBombError:
-        raise PictureError(f"{path} has more than {PIXEL_LIMIT} pixels", "cut it into smaller pictures") from None
-    except OSError as error:
-        if error.errno is not None:
-            raise PictureError(f"cannot read {path}: {error.strerror}") from None
-        raise PictureError(f"{path} is damaged: {_one_line(error)}", "replace or remove it") from None
-    except _DAMAGED as error:
-        raise PictureError(f"{path} is damaged: {_one_line(error)}", "replace or remove it") from None
+    with _told(path), _opened(path) as image:
+        _refuse_unsupported(image, path)
+        ImageOps.exif_transpose(image, in_place=True)
+        return _picture(image)
+
+
+def size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Height and width of the upright picture, from the head of the file alone; raises PictureError like `read`."""
+    with _told(path), _opened(path) as image:
+        _refuse_unsupported(image, path)
+        # Pillow would decode a PNG for EXIF that stands behind the pixels, where nobody puts it.
+        exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
+        turned = (
+            exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8) and image.format != "TIFF"
+        )  # Pillow turned those
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def encode_png(rgb: Bytes) -> bytes:
+    """A PNG file of (H, W, 3) uint8 RGB, in memory."""
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(rgb)).save(file, "PNG", **PNG_OPTIONS)
+    return file.getvalue()
 
 
 def write(path: str | os.PathLike[str], picture: Picture, format: str | None = None) -> None:  # noqa: A002
@@ -127,6 +138,23 @@ def atomic_write(path: Path, fill: Callable[[Any], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Whatever goes wrong in decoding `path` becomes a PictureError of one line."""
+    try:
+        yield
+    except UnidentifiedImageError:
+        raise PictureError(f"{path} is not a picture that can be read", "PNG, JPEG, WebP, TIFF or BMP") from None
+    except Image.DecompressionBombError:
+        raise PictureError(f"{path} has more than {PIXEL_LIMIT} pixels", "cut it into smaller pictures") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise PictureError(f"cannot read {path}: {error.strerror}") from None
+        raise PictureError(f"{path} is damaged: {_one_line(error)}", "replace or remove it") from None
+    except _DAMAGED as error:
+        raise PictureError(f"{path} is damaged: {_one_line(error)}", "replace or remove it") from None
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Pictures in and out: every kind of 8-bit file, what travels with it, and what is refused."""
 
 import errno
+import io
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from fakes import photograph
 from PIL import Image
 
 from nmflowgan_cli.errors import PictureError
-from nmflowgan_cli.imaging import Picture, luma, read, write
+from nmflowgan_cli.imaging import Picture, encode_png, luma, read, size, write
 
 RGB = photograph(37, 53)
 ALPHA = np.arange(37 * 53, dtype=np.uint8).reshape(37, 53)
@@ -212,3 +213,25 @@ def test_tiny_pictures(tmp_path: Path, size: tuple[int, int]) -> None:
     for suffix in LOSSLESS:
         write(tmp_path / f"a.{suffix}", Picture(photograph(*size)))
         assert np.array_equal(read(tmp_path / f"a.{suffix}").rgb, photograph(*size))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tiff", "a.bmp"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_size_is_that_of_the_decoded_picture(tmp_path: Path, name: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(photograph(20, 33)).save(tmp_path / name, exif=exif)
+    assert size(tmp_path / name) == read(tmp_path / name).rgb.shape[:2]
+
+
+def test_the_size_of_what_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("text")
+    with pytest.raises(PictureError, match="not a picture"):
+        size(tmp_path / "a.png")
+    with pytest.raises(PictureError, match="No such file"):
+        size(tmp_path / "b.png")
+
+
+def test_a_png_in_memory_is_lossless() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(encode_png(rgb[:, ::-1])))), rgb[:, ::-1])
