@@ -84,6 +84,8 @@ def _zero_last(network: nn.Sequential) -> nn.Sequential:
 
 
 LEVEL_FEATURES = 6
+PIXELS_AT_ONCE = 8192
+"""Point-wise networks take strips of a picture, whose activations stay in the caches: three times as fast."""
 
 
 def _level_features(clean: Tensor) -> Tensor:
@@ -100,6 +102,7 @@ class Conditioner(nn.Module):
 
     def __init__(self, cameras: int, outputs: int, *, width: int, convolutions: int = 0, features: int = 8) -> None:
         super().__init__()
+        self.pointwise = convolutions == 0
         self.code_net = CodeNet(cameras, features)
         layers: list[nn.Module] = [nn.Conv2d(LEVEL_FEATURES + bayer.SITES + features, width, 1), nn.ReLU(inplace=True)]
         kernels = [3] * convolutions or [1]
@@ -109,15 +112,18 @@ class Conditioner(nn.Module):
 
     def forward(self, given: Given) -> Tensor:
         """(N, outputs, H, W)."""
-        pixels = torch.cat([_level_features(given.clean), given.phase], 1)
-        return self.layers[1:](self._first(pixels, self.code_net(given.code)))
+        code = self.code_net(given.code)
+        rows = max(1, PIXELS_AT_ONCE // (len(code) * given.clean.shape[3])) if self.pointwise else given.clean.shape[2]
+        strips = zip(given.clean.split(rows, 2), given.phase.split(rows, 2), strict=True)
+        return torch.cat([self._maps(clean, phase, code) for clean, phase in strips], 2)
 
-    def _first(self, pixels: Tensor, code: Tensor) -> Tensor:
-        """The first layer on [pixels, code]. The code is the same for all pixels, so its share is a bias."""
+    def _maps(self, clean: Tensor, phase: Tensor, code: Tensor) -> Tensor:
+        """The network on [level, site, code]. The code is the same for all pixels, so its share is a bias."""
+        pixels = torch.cat([_level_features(clean), phase], 1)
         first = cast(nn.Conv2d, self.layers[0])
         of_pixels, of_code = first.weight.split([pixels.shape[1], code.shape[1]], 1)
         bias = functional.linear(code, of_code.flatten(1), first.bias)
-        return functional.conv2d(pixels, of_pixels) + bias[:, :, None, None]
+        return self.layers[1:](functional.conv2d(pixels, of_pixels) + bias[:, :, None, None])
 
 
 class ConditionalLinear(ConditionalAffine):
