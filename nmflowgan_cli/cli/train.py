@@ -1,4 +1,4 @@
-"""`nmflowgan train`: weights from clean photographs and simulated cameras."""
+"""`nmflowgan train`: weights from paired data, from clean photographs and simulated cameras, or from both."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -17,15 +17,46 @@ Examples:
 """
 
 
+class Balance(StrEnum):
+    code = "code"
+    picture = "picture"
+    none = "none"
+
+
 class Preset(StrEnum):
     lite = "lite"
     paper = "paper"
 
 
 def train(
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DATA",
+            show_default=False,
+            help="Paired data: SIDD's folders, a manifest (CSV or JSON lines), clean/ and noisy/, or HDF5 files.",
+        ),
+    ] = None,
     *,
-    simulate: Annotated[Path, typer.Option(help="Folder of clean photographs, for simulated pairs.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
+    simulate: Annotated[Path | None, typer.Option(help="Folder of clean photographs, for simulated pairs.")] = None,
+    simulate_share: Annotated[
+        float, typer.Option(help="Share of simulated patches among real ones, 0 to 1.", show_default=True)
+    ] = 0.5,
+    split: Annotated[
+        str,
+        typer.Option(
+            help="nm-flowgan, denoiser (the paper's, of SIDD), all, or scenes to hold out: 003,007.  "
+            "[default: what the data say; nm-flowgan for SIDD's folders]"
+        ),
+    ] = "",
+    balance: Annotated[
+        Balance, typer.Option(help="What is drawn equally often: every camera and ISO, picture, or patch (none).")
+    ] = Balance.code,
+    camera: Annotated[
+        str, typer.Option(help="The only camera to learn; also names that of clean/ and noisy/.  [default: all]")
+    ] = "",
+    iso: Annotated[int | None, typer.Option(min=1, help="ISO of clean/ and noisy/, where paths do not say it.")] = None,
     preset: Annotated[
         Preset, typer.Option(help="lite (default of new training) or paper (31 M parameters).")
     ] = Preset.lite,
@@ -41,22 +72,32 @@ def train(
     device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
     time_limit: Annotated[str, typer.Option(help="Save and stop after so long: 90s, 55m, 3h.  [default: none]")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print recipe and number of patches, and stop.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train weights; the folder of the run holds checkpoint.pt, metrics.jsonl and, at the end, model.safetensors."""
     from nmflowgan_cli.training import recipe as recipes
     from nmflowgan_cli.training.run import run_training
+    from nmflowgan_cli.training.sources import DataOptions, census_toml
 
     parts = _given(flow_steps=flow_steps, spatial_steps=spatial_steps, steps=steps, batch=batch)
     recipe = recipes.preset(preset.value, **parts)
+    options = DataOptions(
+        pairs=data,
+        simulate=simulate,
+        split=split,
+        balance=balance.value,
+        simulate_share=simulate_share,
+        camera=camera,
+        iso=iso,
+    )
     if dry_run:
-        typer.echo(recipes.to_toml(recipe))
+        typer.echo(recipes.to_toml(recipe) + census_toml(options, recipe.patch))
         return
     with training_progress(recipe.steps, quiet=quiet) as progress:
         outcome = run_training(
             recipe,
-            simulate,
+            options,
             output,
             name=name or output.resolve().name,
             terms=terms,

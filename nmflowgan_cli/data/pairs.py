@@ -37,15 +37,26 @@ class Pair:
     name: str
     """The noisy path as the manifest writes it: names the pair, and seeds its random fields."""
 
+    def size(self) -> tuple[int, int, int]:
+        """One picture, its height and width, from the headers; PictureError where clean and noisy differ."""
+        from nmflowgan_cli.imaging import size
+
+        clean, noisy = size(self.clean), size(self.noisy)
+        self._refuse_difference(clean, noisy)
+        return 1, *clean
+
     def load(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The clean and the noisy picture, each (H, W, 3) uint8 RGB; PictureError if they differ in size."""
         from nmflowgan_cli.imaging import read
 
         clean, noisy = read(self.clean).rgb, read(self.noisy).rgb
-        if clean.shape != noisy.shape:
-            sizes = " and ".join(f"{picture.shape[1]}x{picture.shape[0]}" for picture in (clean, noisy))
-            raise PictureError(f"{self.clean} and {self.noisy} differ in size: {sizes}", "a pair shows the same pixels")
+        self._refuse_difference(clean.shape, noisy.shape)
         return clean, noisy
+
+    def _refuse_difference(self, clean: tuple[int, ...], noisy: tuple[int, ...]) -> None:
+        if clean != noisy:
+            sizes = " and ".join(f"{width}x{height}" for height, width, *_ in (clean, noisy))
+            raise PictureError(f"{self.clean} and {self.noisy} differ in size: {sizes}", "a pair shows the same pixels")
 
 
 def read_pairs(data: Path, split: Split = "all") -> list[Pair]:

@@ -4,10 +4,10 @@ SIDD's scenes are dark and photographs are not, so each crop's exposure is drawn
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from nmflowgan_cli.models.isp import CameraProfile, captures, expose
 
 EXPOSURES = (0.06, 1.3)
 """Factors on linear light, drawn log-uniformly."""
+UNKNOWN_PHASE = -1
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 
@@ -34,7 +35,33 @@ class Batch(NamedTuple):
     """(N, 3, H, W) float32 counts; simulated ones are neither rounded nor clipped."""
     conditions: list[Condition]
     phase: Tensor
-    """(N,) Bayer phase of the upper left pixel."""
+    """(N,) Bayer phase of the upper left pixel; UNKNOWN_PHASE for real patches."""
+    rounded: Tensor | None = None
+    """(N,) bool, where the noisy counts are integers (real patches); None where none are."""
+    names: Sequence[str] = ()
+    """What the real patches are cut from."""
+
+
+class Source(Protocol):
+    """Where a training takes its batches from."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What a resumed training must have in common with the one before."""
+        ...
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint must remember, by name: objects with `state_dict` and `load_state_dict`."""
+        ...
+
+    def vocabulary(self, patches: int) -> Vocabulary:
+        """What a model has seen after `patches` patches."""
+        ...
+
+    def batch(self, size: int, rng: np.random.Generator) -> Batch:
+        """`size` patches, by `rng` alone and what `parts` remember."""
+        ...
 
 
 def load_clean(folder: Path, *, smallest: int) -> list[NDArray[np.uint8]]:
@@ -74,6 +101,16 @@ class Simulator:
     pictures: Sequence[NDArray[np.uint8]]
     profiles: dict[str, CameraProfile]
     patch: int
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Nothing: pictures and profiles may be mended while a training rests."""
+        return {}
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """Nothing: a batch depends on the random generator alone."""
+        return {}
 
     def vocabulary(self, patches: int) -> Vocabulary:
         """What a model has seen after `patches` patches: they spread evenly over cameras and their ISOs."""

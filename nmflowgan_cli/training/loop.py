@@ -15,7 +15,7 @@ import torch
 
 from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.checkpoints.format import save as save_weights
-from nmflowgan_cli.data.simulate import Batch, Simulator
+from nmflowgan_cli.data.simulate import Batch, Source
 from nmflowgan_cli.errors import TrainingError
 from nmflowgan_cli.training import state
 from nmflowgan_cli.training.recipe import Recipe
@@ -74,7 +74,7 @@ def interruptible() -> Iterator[Interruption]:
 
 
 def train(
-    recipe: Recipe, source: Simulator, header: Header, options: RunOptions, *, seed: int, progress: Progress
+    recipe: Recipe, source: Source, header: Header, options: RunOptions, *, seed: int, progress: Progress
 ) -> Outcome:
     """Train by `recipe` on batches of `source`; `header` describes the weights file that is written at the end.
 
@@ -87,14 +87,20 @@ def train(
         # Channels last: three times as fast as the default for networks of so few channels.
         module.to(options.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     flow_step, spatial_step = LikelihoodStep(learner, recipe), AdversarialStep(learner, recipe)
-    parts = {"model": learner.model, "critic": learner.critic, "flow": flow_step, "spatial": spatial_step}
-    settings = {**asdict(recipe), "betas": list(recipe.betas), "seed": seed}
+    parts = {
+        "model": learner.model,
+        "critic": learner.critic,
+        "flow": flow_step,
+        "spatial": spatial_step,
+        **source.parts,
+    }
+    settings = {**asdict(recipe), "betas": list(recipe.betas), "seed": seed, **source.settings}
     step = state.restore(options.run, settings, parts, rng) if options.resume else 0
     deadline = time.monotonic() + options.time_limit
 
     with interruptible() as interruption, (options.run / METRICS).open("a", encoding="utf-8") as log:
         while step < recipe.steps and not interruption.asked and time.monotonic() < deadline:
-            batch = _to_device(source.batch(recipe.batch, rng), options.device)
+            batch = learner.complete(_to_device(source.batch(recipe.batch, rng), options.device))
             metrics: Metrics = {}
             if step < recipe.flow_until:
                 metrics |= flow_step(batch, step)
@@ -124,14 +130,16 @@ def export(learner: Trainee, spatial_step: AdversarialStep, header: Header, path
 
 def _to_device(batch: Batch, device: torch.device) -> Batch:
     clean, noisy = (picture.to(device, memory_format=torch.channels_last) for picture in (batch.clean, batch.noisy))
-    return Batch(clean, noisy, batch.conditions, batch.phase.to(device))
+    rounded = None if batch.rounded is None else batch.rounded.to(device)
+    return Batch(clean, noisy, batch.conditions, batch.phase.to(device), rounded, batch.names)
 
 
 def _refuse_nan(metrics: Metrics, step: int, batch: Batch, run: Path) -> None:
     wrong = [name for name, value in metrics.items() if not math.isfinite(value)]
     if wrong:
         conditions = ", ".join(sorted({str(condition) for condition in batch.conditions}))
+        files = f" of {', '.join(sorted(set(batch.names)))}" if batch.names else ""
         raise TrainingError(
-            f"{', '.join(wrong)} is not a number at step {step}; the batch held {conditions}",
+            f"{', '.join(wrong)} is not a number at step {step}; the batch held {conditions}{files}",
             f"the last good checkpoint is {run / state.FILE}",
         )

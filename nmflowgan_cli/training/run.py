@@ -1,20 +1,19 @@
-"""From a folder of clean photographs to a run: what is checked before the first step."""
+"""From training data to a run: what is checked before the first step."""
 
 from pathlib import Path
 
 from nmflowgan_cli.checkpoints.format import Header
-from nmflowgan_cli.data.profiles import camera_profiles
-from nmflowgan_cli.data.simulate import Simulator, load_clean
 from nmflowgan_cli.errors import TrainingError
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.training import state
 from nmflowgan_cli.training.loop import Outcome, Progress, RunOptions, train
 from nmflowgan_cli.training.recipe import Recipe
+from nmflowgan_cli.training.sources import DataOptions, open_source
 
 
 def run_training(
     recipe: Recipe,
-    clean: Path,
+    data: DataOptions,
     run: Path,
     *,
     name: str,
@@ -25,12 +24,12 @@ def run_training(
     time_limit: float,
     progress: Progress,
 ) -> Outcome:
-    """Train on simulated pairs of the photographs below `clean`; everything is written into `run`.
+    """Train on `data`; everything is written into `run`.
 
-    Raises UsageError for a bad folder or device, TrainingError where `run` holds another training.
+    Raises UsageError or PictureError for bad data or a bad device, TrainingError where `run` holds another training.
     """
     chosen_device = resolve_device(device)
-    source = Simulator(load_clean(clean, smallest=recipe.patch), camera_profiles(), recipe.patch)
+    source, description = open_source(data, recipe.patch)
     if not resume and (run / state.FILE).exists():
         raise TrainingError(f"{run} holds a training already", "go on with --resume, or choose another --output")
     _make_folder(run)
@@ -39,7 +38,7 @@ def run_training(
         options={},
         vocabulary=source.vocabulary(recipe.steps * recipe.batch),
         name=name,
-        data=(f"simulated pairs (ISP simulator) from {len(source.pictures)} clean photographs",),
+        data=description,
         terms=terms,
     )
     options = RunOptions(run=run, device=chosen_device, resume=resume, time_limit=time_limit)

@@ -14,6 +14,7 @@ from nmflowgan_cli.models.critic import PaperCritic, PatchCritic
 from nmflowgan_cli.models.flow import LEVELS, Code, Given, likelihood
 from nmflowgan_cli.models.lite import LiteNMFlowGAN
 from nmflowgan_cli.models.paper import PaperNMFlowGAN
+from nmflowgan_cli.training import points
 from nmflowgan_cli.training.recipe import Recipe
 
 
@@ -35,6 +36,10 @@ class Trainee(Protocol):
     """The part that plays against the critic."""
     critic: nn.Module
 
+    def complete(self, batch: Batch) -> Batch:
+        """The batch with what its real patches do not say of themselves; once, before `likelihood` and `views`."""
+        ...
+
     def likelihood(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """-ln p in nats a value, and the standard deviation of the latents (1 where the flow is right)."""
         ...
@@ -45,12 +50,18 @@ class Trainee(Protocol):
 
 
 class LiteTrainee:
-    """Likelihood of counts that were never rounded; the critic compares latents (whitened noise)."""
+    """Likelihood of counts that were never rounded; the critic compares latents (whitened noise).
+
+    Real counts were: `complete` puts points in their place, and finds the Bayer phase (see points.py).
+    """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.model = LiteNMFlowGAN(vocabulary)
         self.flow, self.spatial = self.model.flow, self.model.spatial
         self.critic = PatchCritic(3 + 3 + bayer.SITES)
+
+    def complete(self, batch: Batch) -> Batch:
+        return points.complete(self.model, batch)
 
     def likelihood(self, batch: Batch) -> tuple[Tensor, Tensor]:
         nll, latents = likelihood(self.flow, batch.noisy, self._given(batch), 0.5)
@@ -76,6 +87,9 @@ class PaperTrainee:
         self.model = PaperNMFlowGAN(vocabulary)
         self.flow, self.spatial = self.model.flow, self.model.unet
         self.critic = PaperCritic()
+
+    def complete(self, batch: Batch) -> Batch:
+        return batch
 
     def likelihood(self, batch: Batch) -> tuple[Tensor, Tensor]:
         code, fields, noisy = self._inputs(batch)

@@ -1,0 +1,111 @@
+"""What real patches do not say: where the sensor's Bayer pattern lies, and the values that were rounded to counts.
+
+The camera rounded and clipped a number x to the count y, so y stands for an interval: (y - 1/2, y + 1/2), from minus
+infinity for 0 and to infinity for 255. Uniform dequantisation draws x evenly from the interval. That is right within a
+count and wrong at the ends: dark noise would seem weaker than it is, its mean too high, and what is synthesized would
+be clipped a second time. Here x is drawn from the flow's own Gaussian, cut off at the interval: a step of Monte Carlo
+EM, whose gradient is, on average, that of the likelihood of the counts themselves (Fisher's identity). Where the noise
+is wide against one count this is uniform dequantisation (paper section III-B).
+Wei and Tanner, "A Monte Carlo Implementation of the EM Algorithm" (1990), https://doi.org/10.2307/2290005.
+"""
+
+import torch
+from torch import Tensor
+
+from nmflowgan_cli.data.simulate import Batch
+from nmflowgan_cli.models import transfer
+from nmflowgan_cli.models.base import encode
+from nmflowgan_cli.models.flow import LEVELS, Code, ConditionalAffine, Given
+from nmflowgan_cli.models.lite import WHITE, ChannelMixing, LiteNMFlowGAN
+
+PHASE_WINDOW = 32
+"""Pixels of a side that the phase is judged by: 3,072 values, which differ by hundreds of nats."""
+LOWEST, HIGHEST = -255.0, 510.0
+"""Counts that bound what was clipped."""
+
+
+@torch.no_grad()
+def complete(model: LiteNMFlowGAN, batch: Batch) -> Batch:
+    """The batch with points instead of rounded counts, and a phase for every patch; itself if it has no real ones."""
+    if batch.rounded is None or not batch.rounded.any():
+        return batch
+    real = batch.rounded
+    clean, noisy = batch.clean[real], batch.noisy[real]
+    conditions = [batch.conditions[index] for index in real.nonzero()[:, 0].tolist()]
+    code = encode(model.vocabulary, conditions).to(clean.device)
+    phases = likeliest_phases(model, clean, noisy, code)
+    all_noisy, all_phases = batch.noisy.clone(), batch.phase.clone()
+    all_noisy[real] = points_of_counts(model, noisy, model.given(clean, code, phases))
+    all_phases[real] = phases
+    return batch._replace(noisy=all_noisy, phase=all_phases, rounded=None)
+
+
+@torch.no_grad()
+def likeliest_phases(model: LiteNMFlowGAN, clean: Tensor, noisy: Tensor, code: Code) -> Tensor:
+    """The Bayer phase (N,) of the upper left pixels under which the flow finds the noise most likely."""
+    # The window starts at even coordinates, so that it has the phase of the patch.
+    top, left = (max(0, side - PHASE_WINDOW) // 4 * 2 for side in clean.shape[2:])
+    rows, columns = slice(top, top + PHASE_WINDOW), slice(left, left + PHASE_WINDOW)
+    clean, noisy = clean[:, :, rows, columns], noisy[:, :, rows, columns]
+    nll = [
+        model.nll(noisy, model.given(clean, code, torch.full_like(code.log_iso, phase).long())) for phase in range(4)
+    ]
+    return torch.stack(nll, 1).argmin(1)
+
+
+@torch.no_grad()
+def points_of_counts(model: LiteNMFlowGAN, noisy: Tensor, given: Given) -> Tensor:
+    """Numbers that round and clip to the counts `noisy` (N, 3, H, W), drawn from the flow's own distribution.
+
+    A sweep of Gibbs sampling: each channel in turn, given the other two, from its Gaussian cut off at the interval
+    of its count. It starts at uniform dequantisation. The noise of neighbours is drawn apart, as the flow sees it.
+    """
+    matrix, offset = whitening(model, given)
+    clean = transfer.to_linear((LEVELS * given.clean - 0.5) / WHITE)
+    low = transfer.to_linear(torch.where(noisy > 0, noisy - 0.5, LOWEST) / WHITE) - clean
+    high = transfer.to_linear(torch.where(noisy < WHITE, noisy + 0.5, HIGHEST) / WHITE) - clean
+    noise = transfer.to_linear((noisy + torch.rand_like(noisy) - 0.5) / WHITE) - clean
+    latents = (matrix * noise[:, None]).sum(2) + offset
+    for channel in range(3):
+        column = matrix[:, :, channel]
+        precision = column.square().sum(1)
+        mean = noise[:, channel] - (column * latents).sum(1) / precision
+        drawn = truncated_normal(mean, precision.rsqrt(), low[:, channel], high[:, channel], torch.rand_like(mean))
+        latents = latents + column * (drawn - noise[:, channel])[:, None]
+        noise[:, channel] = drawn
+    return WHITE * transfer.from_linear(noise + clean)
+
+
+def whitening(model: LiteNMFlowGAN, given: Given) -> tuple[Tensor, Tensor]:
+    """The matrix (N, 3, 3, H, W) and the offset (N, 3, H, W) by which noise in linear light becomes white latents.
+
+    z = matrix n + offset: after `LinearLight` each layer is affine, within a channel or across channels.
+    """
+    affine = torch.eye(3, 4, device=given.clean.device).expand(len(given.clean), *given.clean.shape[2:], 3, 4)
+    affine = affine.permute(0, 3, 4, 1, 2).clone()
+    for layer in model.flow.bijections[1:]:
+        if isinstance(layer, ConditionalAffine):
+            log_scale, bias = layer.coefficients(given)
+            affine *= log_scale.exp()[:, :, None]
+            affine[:, :, 3] += bias
+        elif isinstance(layer, ChannelMixing):
+            green_red, blue_red, blue_green = (rows[:, None] for rows in layer.conditioner(given).unbind(1))
+            affine[:, 2] += blue_red * affine[:, 0] + blue_green * affine[:, 1]
+            affine[:, 1] += green_red * affine[:, 0]
+    return affine[:, :, :3], affine[:, :, 3]
+
+
+def truncated_normal(mean: Tensor, deviation: Tensor, low: Tensor, high: Tensor, uniform: Tensor) -> Tensor:
+    """Draws from a normal distribution cut off at `low` and `high`, by the inverse of its cumulative distribution.
+
+    `uniform`: in [0, 1); all tensors of one shape. So far out that no probability is left, the end nearest to the mean.
+    """
+    start, end = ((edge - mean).double() / deviation for edge in (low, high))
+    # In the lower tail small probabilities are exact; in the upper one they would be lost beside 1.
+    upper = start + end > 0
+    start, end = torch.where(upper, -end, start), torch.where(upper, -start, end)
+    below, above = torch.special.ndtr(start), torch.special.ndtr(end)
+    drawn = torch.special.ndtri(below + uniform.double().clamp_min(1e-9) * (above - below))
+    drawn = torch.where(above > 1e-290, torch.minimum(torch.maximum(drawn, start), end), end)
+    drawn = torch.where(upper, -drawn, drawn)
+    return (mean + deviation * drawn).to(mean.dtype)

@@ -1,0 +1,101 @@
+"""What a training learns from: paired data, simulated pairs of clean photographs, or both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nmflowgan_cli.conditions import Condition, camera_code
+from nmflowgan_cli.data.mixing import MixedSource
+from nmflowgan_cli.data.patches import Balance, PairSource, census
+from nmflowgan_cli.data.profiles import camera_profiles
+from nmflowgan_cli.data.reading import Paired, Splits, divide, read_paired
+from nmflowgan_cli.data.simulate import Simulator, Source, load_clean
+from nmflowgan_cli.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """What the user says of the training data."""
+
+    pairs: Path | None = None
+    """A SIDD folder, a manifest, a folder pair or HDF5 files."""
+    simulate: Path | None = None
+    """A folder of clean photographs."""
+    split: str = ""
+    """See `data.reading.divide`; "" for what is usual for the data."""
+    balance: Balance = "code"
+    simulate_share: float = 0.5
+    """Of the patches, where there are real and simulated ones."""
+    camera: str = ""
+    """The only camera to learn; and that of folder pairs which do not say theirs."""
+    iso: int | None = None
+    """Of folder pairs that do not say theirs."""
+
+    def __post_init__(self) -> None:
+        if self.pairs is None and self.simulate is None:
+            raise UsageError("nothing to train on", "give paired data, or --simulate and a folder of clean photographs")
+
+
+def open_source(options: DataOptions, patch: int) -> tuple[Source, tuple[str, ...]]:
+    """The source of batches, and a line for each kind of data that it draws from.
+
+    Raises UsageError or PictureError for whatever is wrong with the data, as far as it shows without decoding all.
+    """
+    simulator = _simulator(options, patch) if options.simulate else None
+    if options.pairs is None:
+        assert simulator is not None
+        return simulator, (_simulated(simulator),)
+    train = read_splits(options)["train"]
+    pairs = PairSource(train, patch, balance=options.balance)
+    real = f"{sum(pair.size()[0] for pair in train)} real pairs of {options.pairs.resolve().name}"
+    if simulator is None:
+        return pairs, (real,)
+    return MixedSource(simulator, pairs, options.simulate_share), (real, _simulated(simulator))
+
+
+def read_splits(options: DataOptions) -> Splits:
+    """The real pairs to train on and to hold out, of the chosen camera; none where there are no real pairs."""
+    if options.pairs is None:
+        return {"train": [], "val": []}
+    condition = Condition(_known_code(options.camera), options.iso) if options.camera and options.iso else None
+    found, usual = read_paired(options.pairs, condition=condition)
+    return divide(_of_camera(found, options.camera), options.split or usual)
+
+
+def census_toml(options: DataOptions, patch: int) -> str:
+    """The patches of each code as TOML, a table a split, at half a patch's step; raises what `open_source` raises."""
+    lines: list[str] = []
+    for split, pairs in read_splits(options).items():
+        counts = census(pairs, patch)
+        if counts:
+            lines += ["", f"[patches.{split}]", *(f'"{condition}" = {count}' for condition, count in counts.items())]
+            lines.append(f'"all" = {sum(counts.values())}')
+    return "\n".join(lines)
+
+
+def _simulated(simulator: Simulator) -> str:
+    return f"simulated pairs (ISP simulator) from {len(simulator.pictures)} clean photographs"
+
+
+def _simulator(options: DataOptions, patch: int) -> Simulator:
+    assert options.simulate is not None
+    profiles = camera_profiles()
+    if options.camera:
+        code = camera_code(options.camera, tuple(profiles))
+        profiles = {code: profiles[code]}
+    return Simulator(load_clean(options.simulate, smallest=patch), profiles, patch)
+
+
+def _known_code(camera: str) -> str:
+    """The code of a camera that has one; any other name as it is written."""
+    try:
+        return camera_code(camera)
+    except UsageError:
+        return camera
+
+
+def _of_camera(pairs: Sequence[Paired], camera: str) -> Sequence[Paired]:
+    if not camera:
+        return pairs
+    code = camera_code(camera, tuple(dict.fromkeys(pair.condition.camera for pair in pairs)))
+    return [pair for pair in pairs if pair.condition.camera == code]
