@@ -61,6 +61,8 @@ def read_paired(data: Path, *, condition: Condition | None = None) -> tuple[Sequ
         raise UsageError(f"{data} does not exist", "expected a SIDD folder, a manifest, a folder pair or HDF5 files")
     if data.is_file():
         return (hdf5.read_hdf5(data) if hdf5.is_hdf5(data) else pairs.read_pairs(data)), ""
+    if hdf5.is_hdf5(data):  # before manifests: one beside HDF5 files lists no pictures
+        return hdf5.read_hdf5(data), ""
     if any((data / name).is_file() for name in pairs.MANIFEST_NAMES):
         return pairs.read_pairs(data), ""
     if sidd_blocks.is_sidd_blocks(data):
@@ -69,8 +71,6 @@ def read_paired(data: Path, *, condition: Condition | None = None) -> tuple[Sequ
         return sidd.read_sidd(data), "nm-flowgan"
     if folders.is_folder_pair(data):
         return folders.read_folder_pair(data, condition), ""
-    if hdf5.is_hdf5(data):
-        return hdf5.read_hdf5(data), ""
     raise UsageError(f"{data} is not paired data", "expected SIDD's folders, a manifest, clean/ and noisy/, or HDF5")
 
 
@@ -110,7 +110,7 @@ def _part(pair: Paired, split: str) -> str:
     if instance is None:
         raise UsageError(f"{pair.name} names no SIDD scene instance, which --split {split} needs", "try --split all")
     if split == "denoiser":
-        return "train" if instance.condition.iso in sidd.DENOISER_ISOS[instance.condition.camera] else ""
+        return "train" if instance.condition.iso in sidd.DENOISER_ISOS.get(instance.condition.camera, ()) else ""
     return "train" if instance.number in sidd.TRAIN_INSTANCES else "val" * (instance.number in sidd.TEST_INSTANCES)
 
 

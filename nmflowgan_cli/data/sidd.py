@@ -36,8 +36,8 @@ DENOISER_ISOS = {
 }
 """The 15 codes of the paper. Of SIDD-Medium's 160 instances, the 123 with one of them train the paper's denoiser."""
 
-_INSTANCE = re.compile(r"(\d{4})_(\d{3})_([A-Za-z0-9]{2})_(\d{5})_(\d{5})_(\d{4})_([LNH])(?![A-Za-z0-9])")
-_PICTURE = re.compile(r"(?:\d{4}_)?(GT|NOISY)_SRGB_\d{3}\.PNG", re.IGNORECASE)
+_INSTANCE = re.compile(r"(\d{4,})_(\d{3,})_([A-Za-z0-9]+)_(\d{5})_(\d{5})_(\d{4})_([LNH])(?![A-Za-z0-9])")
+_PICTURE = re.compile(r"(?:(\d{4,})_)?(GT|NOISY)_SRGB_\d{3,}\.PNG", re.IGNORECASE)
 _SHAPE = "NNNN_SSS_CC_IIIII_TTTTT_KKKK_B, like 0052_002_S6_01600_01000_5500_N"
 
 
@@ -60,15 +60,13 @@ class SceneInstance:
 def find_instance(text: str) -> SceneInstance | None:
     """The last scene instance that a path or a name mentions; None where there is none.
 
-    Raises UsageError for a camera that SIDD does not have.
+    Other cameras than SIDD's are taken as they are written: folders of this shape may come from anywhere.
     """
     found = _INSTANCE.findall(text)
     if not found:
         return None
     number, scene, camera, iso, shutter, temperature, brightness = found[-1]
-    if camera.upper() not in CAMERA_NAMES:
-        raise UsageError(f"{text}: SIDD has no camera {camera!r}", f"its cameras: {', '.join(CAMERA_NAMES)}")
-    condition = Condition(camera.upper(), int(iso))
+    condition = Condition(camera.upper() if camera.upper() in CAMERA_NAMES else camera, int(iso))
     return SceneInstance(int(number), scene, condition, int(shutter), int(temperature), brightness)
 
 
@@ -103,6 +101,7 @@ def _pair(clean: Path, noisy: Path, folder: Path) -> Pair:
     instance = find_instance(clean.parent.name)
     if instance is None:
         raise UsageError(f"{clean}: {clean.parent.name!r} is not the name of a scene instance", _SHAPE)
-    if clean.name[:4].isdecimal() and int(clean.name[:4]) != instance.number:
+    number = re.match(r"\d+", clean.name)
+    if number and int(number[0]) != instance.number:
         raise UsageError(f"{clean} does not belong to scene instance {instance.number:04d}", _SHAPE)
     return Pair(clean, noisy, instance.condition, instance.scene, "train", noisy.relative_to(folder).as_posix())
