@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from nmflowgan_cli import __version__
-from nmflowgan_cli.cli import evaluate, synthesize, train, weights
+from nmflowgan_cli.cli import evaluate, make_pairs, synthesize, train, weights
 from nmflowgan_cli.errors import NmflowganError
 
 INTERRUPTED = 130
@@ -86,6 +86,7 @@ def nmflowgan(
 
 
 app.command(epilog=synthesize.EXAMPLES)(synthesize.synthesize)
+app.command(epilog=make_pairs.EXAMPLES)(make_pairs.make_pairs)
 app.command(epilog=train.EXAMPLES)(train.train)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.add_typer(weights.app, name="weights")

@@ -51,18 +51,7 @@ class Manifest:
 
     def append(self, record: Record) -> None:
         """Add a record in one piece, so that several processes may write at once; raises NmflowganError."""
-        data = (self._moved(record).line() + "\n").encode()
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-            try:
-                _mend(descriptor)
-                if os.write(descriptor, data) < len(data):
-                    raise OSError(None, "only part of a record was written")
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise NmflowganError(f"cannot write {self.path}: {error.strerror}", "or use --no-manifest") from None
+        append(self.path, (self._moved(record).line() + "\n").encode(), "or use --no-manifest")
 
     def finished(self, job: Job, *, seed: int, weights_sha256: str) -> bool:
         """Whether `job` was done before with the same input, seed, condition and weights, and its output stands."""
@@ -91,6 +80,21 @@ class Manifest:
 
     def _moved(self, record: Record) -> Record:
         return Record(**{**asdict(record), "output": self._relative(record.output)})
+
+
+def append(path: Path, lines: bytes, hint: str = "") -> None:
+    """Add whole lines in one piece, so that several processes may write at once; NmflowganError with the `hint`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            _mend(descriptor)
+            if os.write(descriptor, lines) < len(lines):
+                raise OSError(None, "only part of a record was written")
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise NmflowganError(f"cannot write {path}: {error.strerror}", hint) from None
 
 
 def records(path: Path) -> Iterator[dict[str, object]]:

@@ -1,0 +1,68 @@
+"""Pairs as files of their own, in the folders of a layout."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nmflowgan_cli.data.containers.base import Container, Sample, Volume
+from nmflowgan_cli.data.layouts import Label, Layout
+from nmflowgan_cli.data.pairs import MANIFEST_NAMES
+from nmflowgan_cli.imaging import atomic_write
+
+COLUMNS = ("clean", "noisy", "camera", "iso", "scene", "split")
+
+
+class FolderContainer(Container):
+    """Two PNG files a pair, and manifest.csv beside them, which makes the folder paired data for train and evaluate."""
+
+    def __init__(self, root: Path, layout: Layout) -> None:
+        super().__init__(root)
+        self.layout = layout
+
+    def places(self, volume: Volume, label: Label) -> dict[str, str]:
+        clean, noisy = self.layout.paths(label)
+        return {"clean": str(clean), "noisy": str(noisy)}
+
+    def holds(self, volume: Volume) -> bool:
+        labels = [label for picture in volume.labels for label in picture]
+        return all((self.root / path).is_file() for label in labels for path in self.layout.paths(label))
+
+    def write(self, volume: Volume, pictures: Iterable[Sequence[Sample]]) -> list[Path]:
+        written: list[Path] = []
+        try:
+            for sample in (sample for samples in pictures for sample in samples):
+                clean, noisy = (self.root / path for path in self.layout.paths(sample.label))
+                for path, data in ((clean, sample.clean), (noisy, sample.noisy)):
+                    written.append(path)
+                    _write(path, data)
+        except BaseException:  # an interruption, too, leaves no clean patch without its noisy one
+            for path in written:
+                path.unlink(missing_ok=True)
+            raise
+        return written[1::2]
+
+    def finish(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """manifest.csv, and BasicSR's list of pairs if the layout has one."""
+        text = io.StringIO(newline="")
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(COLUMNS)
+        rows.writerows([record[column] for column in COLUMNS] for record in records)
+        _write(self.root / MANIFEST_NAMES[0], text.getvalue().encode())
+        for path, lines in _meta_info(records, self.layout.meta_info).items():
+            _write(self.root / path, "".join(lines).encode())
+
+
+def _meta_info(records: Sequence[Mapping[str, Any]], pattern: str) -> dict[str, list[str]]:
+    """The lines `name.png (h,w,c)` of BasicSR's meta_info_file, by the path of the file."""
+    files: dict[str, list[str]] = defaultdict(list)
+    for record in records if pattern else ():
+        shape = f"({record['height']},{record['width']},3)"
+        files[pattern.format(split=record["split"])].append(f"{record['key']}.png {shape}\n")
+    return files
+
+
+def _write(path: Path, data: bytes) -> None:
+    atomic_write(path, lambda file: file.write(data))

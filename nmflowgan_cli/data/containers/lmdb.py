@@ -1,0 +1,97 @@
+"""LMDB databases as BasicSR and NAFNet read them: one of clean and one of noisy patches, with the same keys.
+
+Values are PNG files. meta_info.txt in each database lists the keys as `key.png (h,w,c) level`; the two are identical.
+https://github.com/XPixelGroup/BasicSR, basicsr/utils/lmdb_util.py and basicsr/data/data_util.py.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from nmflowgan_cli.data.containers.base import Container, Sample, Volume, require
+from nmflowgan_cli.data.layouts import Label, Layout
+from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.imaging import PNG_OPTIONS, atomic_write
+
+FIRST_MAP = 2**26
+"""Bytes of address space a database begins with; it doubles when it is full."""
+META_INFO = "meta_info.txt"
+
+
+class LMDBContainer(Container):
+    """Needs lmdb; a picture's pairs are in both databases, or in neither."""
+
+    def __init__(self, root: Path, layout: Layout) -> None:
+        super().__init__(root)
+        if not layout.databases:
+            raise UsageError("SIDD's folders are no databases", "--layout basicsr, nafnet, restormer or flat")
+        self.layout = layout
+        self.lmdb = require("lmdb", "lmdb")
+        self._stack = ExitStack()
+        self._open: dict[PurePosixPath, Any] = {}
+
+    def places(self, volume: Volume, label: Label) -> dict[str, str]:
+        clean, noisy = self.layout.database_paths(label)
+        return {"clean": str(clean), "noisy": str(noisy)}
+
+    def holds(self, volume: Volume) -> bool:
+        labels = [label for picture in volume.labels for label in picture]
+        paths = self.layout.database_paths(labels[0])
+        return all((self.root / path).is_dir() and self._has(path, labels) for path in paths)
+
+    def write(self, volume: Volume, pictures: Iterable[Sequence[Sample]]) -> list[Path]:
+        samples = [sample for picture in pictures for sample in picture]
+        clean, noisy = self.layout.database_paths(samples[0].label)
+        with self._told():
+            self._put(clean, {sample.label.key: sample.clean for sample in samples})
+            self._put(noisy, {sample.label.key: sample.noisy for sample in samples})
+        return [self.root / clean, self.root / noisy]
+
+    def finish(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """meta_info.txt of every database; it lists what is in both of a pair."""
+        lines: dict[str, list[str]] = defaultdict(list)
+        for record in records:
+            shape = f"({record['height']},{record['width']},3)"
+            for side in ("clean", "noisy"):
+                lines[record[side]].append(f"{record['key']}.png {shape} {PNG_OPTIONS['compress_level']}\n")
+        for path, listed in lines.items():
+            text = "".join(sorted(listed)).encode()
+            atomic_write(self.root / path / META_INFO, lambda file, text=text: file.write(text))
+
+    def close(self) -> None:
+        self._open.clear()
+        self._stack.close()
+
+    def _database(self, path: PurePosixPath) -> Any:
+        if path not in self._open:
+            (self.root / path).mkdir(parents=True, exist_ok=True)
+            database = self.lmdb.open(str(self.root / path), map_size=FIRST_MAP)
+            self._open[path] = self._stack.enter_context(database)
+        return self._open[path]
+
+    def _has(self, path: PurePosixPath, labels: Iterable[Label]) -> bool:
+        with self._told(), self._database(path).begin() as reading:
+            return all(reading.get(label.key.encode()) is not None for label in labels)
+
+    def _put(self, path: PurePosixPath, values: Mapping[str, bytes]) -> None:
+        """All values in one transaction, again from the start in a larger map where it is full."""
+        database = self._database(path)
+        while True:
+            try:
+                with database.begin(write=True) as writing:
+                    for key, value in values.items():
+                        writing.put(key.encode(), value)
+            except self.lmdb.MapFullError:
+                database.set_mapsize(2 * database.info()["map_size"])
+            else:
+                return
+
+    @contextmanager
+    def _told(self) -> Any:
+        """LMDB's own errors as OSError: what goes wrong here is the disk."""
+        try:
+            yield
+        except self.lmdb.Error as error:
+            raise OSError(None, str(error)) from None

@@ -1,0 +1,132 @@
+"""How denoisers' own code wants paired data named: folders, files and keys. Names only; nothing is written here.
+
+Restormer reads `Datasets/{train,val}/SIDD/{input_crops,target_crops}` with the same names in both, NAFNet
+`datasets/SIDD/{train,val}/{input_crops,gt_crops}` (its options name LMDBs, `.lmdb`), BasicSR any two folders, which its
+own examples call lq and gt, and SIDD a folder a scene instance.
+https://github.com/swz30/Restormer, https://github.com/megvii-research/NAFNet, https://github.com/XPixelGroup/BasicSR,
+https://abdokamel.github.io/sidd/.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.errors import UsageError
+
+FIRST_FRAME = 10
+"""SIDD's pictures are frames 010 and 011 of a burst; patches are numbered on from there."""
+LONGEST_STEM = 120
+UNKNOWN_SETTINGS = ("00000", "0000", "N")
+
+_SETTINGS = re.compile(r"\d{4}_\d{3}_[A-Za-z0-9]{2}_\d{5}_(\d{5})_(\d{4})_([LNH])(?![A-Za-z0-9])")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """Which patch of which picture: everything that a pair is named after."""
+
+    stem: str
+    """Names the noisy picture that the patch is cut from; letters, digits, "_" and "-" only, see `stem`."""
+    split: str
+    """"train" or "val"."""
+    scene: str
+    """What the picture shows; SIDD's settings are taken from it if it is the name of a scene instance."""
+    picture: int
+    """Number of the clean picture, from 1."""
+    instance: int
+    """Number of the noisy picture, from 1."""
+    patch: int
+    """Number of the patch in its picture, from 0."""
+    condition: Condition
+
+    @property
+    def key(self) -> str:
+        """Names the pair within its split; no dots and no slashes, since readers cut names there."""
+        return f"{self.stem}_s{self.patch + 1:03d}"
+
+    @property
+    def settings(self) -> tuple[str, str, str]:
+        """Shutter (1/s, five digits), colour temperature (kelvin, four digits) and brightness (L, N or H) as SIDD
+        names them; "00000", "0000" and "N" where they are not known."""
+        found = _SETTINGS.search(self.scene)
+        return (found[1], found[2], found[3]) if found else UNKNOWN_SETTINGS
+
+    @property
+    def scene_instance(self) -> str:
+        """Name of SIDD's kind, `NNNN_SSS_CC_IIIII_TTTTT_KKKK_B`, for the noisy picture."""
+        camera = "".join(
+            character for character in self.condition.camera if character.isascii() and character.isalnum()
+        )
+        numbers = f"{self.instance:04d}_{self.picture:03d}_{camera or 'XX'}_{self.condition.iso:05d}"
+        return "_".join((numbers, *self.settings))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Patterns of the paths of a pair, relative to the output folder, in the fields of `Label` and `frame`."""
+
+    clean: str
+    noisy: str
+    meta_info: str = ""
+    """Pattern of BasicSR's list of pairs."""
+    databases: bool = True
+    """Whether its folders may be LMDBs, too."""
+
+    def paths(self, label: Label) -> tuple[PurePosixPath, PurePosixPath]:
+        """Where the clean and the noisy patch go as files of their own."""
+        clean, noisy = (self._path(pattern, label) for pattern in (self.clean, self.noisy))
+        return clean, noisy
+
+    def database_paths(self, label: Label) -> tuple[PurePosixPath, PurePosixPath]:
+        """The LMDBs that hold the clean and the noisy patch: the folders of the files, with `.lmdb` after them."""
+        clean, noisy = (path.parent.with_name(f"{path.parent.name}.lmdb") for path in self.paths(label))
+        return clean, noisy
+
+    @staticmethod
+    def _path(pattern: str, label: Label) -> PurePosixPath:
+        return PurePosixPath(
+            pattern.format(
+                split=label.split,
+                key=label.key,
+                scene_instance=label.scene_instance,
+                instance=label.instance,
+                frame=FIRST_FRAME + label.patch,
+            )
+        )
+
+
+LAYOUTS = {
+    "flat": Layout("{split}/clean/{key}.png", "{split}/noisy/{key}.png"),
+    "restormer": Layout("{split}/SIDD/target_crops/{key}.png", "{split}/SIDD/input_crops/{key}.png"),
+    "nafnet": Layout("{split}/gt_crops/{key}.png", "{split}/input_crops/{key}.png"),
+    "basicsr": Layout("{split}/gt/{key}.png", "{split}/lq/{key}.png", meta_info="{split}/meta_info.txt"),
+    "sidd": Layout(
+        "{split}/Data/{scene_instance}/{instance:04d}_GT_SRGB_{frame:03d}.PNG",
+        "{split}/Data/{scene_instance}/{instance:04d}_NOISY_SRGB_{frame:03d}.PNG",
+        databases=False,
+    ),
+}
+
+
+def layout(name: str) -> Layout:
+    """The layout of that name; raises UsageError listing the names."""
+    if name not in LAYOUTS:
+        raise UsageError(f"unknown layout {name!r}", f"one of {', '.join(LAYOUTS)}")
+    return LAYOUTS[name]
+
+
+def stem(relative_path: str, repeat: int | None = None) -> str:
+    """A name for a picture out of its relative path: ASCII letters, digits, "_" and "-", at most 140 characters.
+
+    Folders are joined by "_", the suffix is dropped, and `repeat` becomes "_r0", "_r1" ... Where other characters had
+    to be replaced, or the name is too long, eight digits of a hash keep it apart from others.
+    """
+    path = PurePosixPath(relative_path)
+    joined = "_".join((*path.parent.parts, path.stem))
+    plain = re.sub(r"[. ]", "_", joined)
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", plain)
+    if safe != plain or len(safe) > LONGEST_STEM:
+        safe = f"{safe[:LONGEST_STEM]}_{hashlib.sha256(relative_path.encode()).hexdigest()[:8]}"
+    return safe if repeat is None else f"{safe}_r{repeat}"
