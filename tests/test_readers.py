@@ -1,5 +1,6 @@
 """Every reader of paired data: what it takes, what it says of pairs, and what it says of wrong ones."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -272,7 +273,8 @@ def test_wrong_validation_blocks_are_named(tmp_path):
 
 
 def test_the_order_of_the_blocks_agrees_with_labelled_ones():
-    data = Path(__file__).parents[2] / "shared/data/sidd/native"
+    shared = os.environ.get("NMFLOWGAN_SHARED") or Path(__file__).parents[2] / "shared"
+    data = Path(shared) / "data" / "sidd" / "native"
     if not data.is_dir():
         pytest.skip("labelled validation blocks are not here")
     found, _ = read_paired(data)

@@ -9,6 +9,8 @@ is wide against one count this is uniform dequantisation (paper section III-B).
 Wei and Tanner, "A Monte Carlo Implementation of the EM Algorithm" (1990), https://doi.org/10.2307/2290005.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -104,7 +106,7 @@ def truncated_normal(mean: Tensor, deviation: Tensor, low: Tensor, high: Tensor,
     # In the lower tail small probabilities are exact; in the upper one they would be lost beside 1.
     upper = start + end > 0
     start, end = torch.where(upper, -end, start), torch.where(upper, -start, end)
-    below, above = torch.special.ndtr(start), torch.special.ndtr(end)
+    below, above = (torch.special.erfc(-edge * math.sqrt(0.5)) / 2 for edge in (start, end))
     drawn = torch.special.ndtri(below + uniform.double().clamp_min(1e-9) * (above - below))
     drawn = torch.where(above > 1e-290, torch.minimum(torch.maximum(drawn, start), end), end)
     drawn = torch.where(upper, -drawn, drawn)
