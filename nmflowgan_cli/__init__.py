@@ -8,16 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nmflowgan_cli.augmentation import AddCameraNoise
     from nmflowgan_cli.conditions import Condition
     from nmflowgan_cli.errors import NmflowganError
     from nmflowgan_cli.models.base import NoiseModel
     from nmflowgan_cli.synthesis.api import CameraNoise, load
 
-__all__ = ["CameraNoise", "Condition", "NmflowganError", "NoiseModel", "__version__", "load"]
+__all__ = ["AddCameraNoise", "CameraNoise", "Condition", "NmflowganError", "NoiseModel", "__version__", "load"]
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AddCameraNoise": "nmflowgan_cli.augmentation",
     "CameraNoise": "nmflowgan_cli.synthesis.api",
     "Condition": "nmflowgan_cli.conditions",
     "NmflowganError": "nmflowgan_cli.errors",

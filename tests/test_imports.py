@@ -12,6 +12,7 @@ import nmflowgan_cli
 PACKAGE = Path(nmflowgan_cli.__file__).parent
 LAYERS = [
     {"cli", "__main__"},
+    {"augmentation"},
     {"synthesis", "training", "evaluation"},
     {"models", "data", "checkpoints"},
     {"conditions", "randomness", "imaging", "runtime"},

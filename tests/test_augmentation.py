@@ -1,0 +1,202 @@
+"""AddCameraNoise: the same noise for the same name, whatever the batch, the type, the worker or the process."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fakes import VOCABULARY, photograph
+from torch.utils.data import DataLoader, Dataset
+
+import nmflowgan_cli
+from nmflowgan_cli import AddCameraNoise
+from nmflowgan_cli.checkpoints.build import build
+from nmflowgan_cli.checkpoints.format import Header, save
+from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.errors import ConditionError, PictureError, WeightsError
+
+CLEAN = np.stack([photograph(24, 33, number) for number in range(4)])
+TENSOR = torch.from_numpy(CLEAN).movedim(-1, 1)
+
+
+def saved(folder: Path, architecture: str, options: dict[str, object]) -> Path:
+    header = Header(architecture=architecture, options=options, vocabulary=VOCABULARY, name=f"small-{architecture}")
+    path = folder / f"{architecture}.safetensors"
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        save(path, build(header).state_dict(), header)  # type: ignore[attr-defined]
+    return path
+
+
+@pytest.fixture(scope="module")
+def lite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory.mktemp("weights"), "lite", {"widths": [4, 4], "width": 4, "pointwise_width": 4})
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory.mktemp("weights"), "paper", {"widths": [4, 4, 4, 4, 4]})
+
+
+def test_a_picture_has_the_same_noise_in_any_batch(lite: Path, paper: Path) -> None:
+    for weights in (lite, paper, "isp"):
+        noise = AddCameraNoise(weights, seed=3)
+        whole = noise(CLEAN, index=range(4))
+        assert whole.shape == CLEAN.shape
+        assert whole.dtype == np.uint8
+        for number in (2, 0):
+            alone = noise(CLEAN[number], index=number)
+            assert np.abs(alone.astype(int) - whole[number]).max() <= 1  # the last bit depends on the batch
+            assert (alone == whole[number]).mean() > 0.99
+        assert not np.array_equal(whole[0], noise(CLEAN[0], index=4))
+        assert not np.array_equal(whole[0], noise(CLEAN[0], index=0, repeat=1))
+        assert not np.array_equal(whole[0], AddCameraNoise(weights, seed=4)(CLEAN[0], index=0))
+
+
+def test_arrays_and_tensors_of_any_type_agree(lite: Path) -> None:
+    noise = AddCameraNoise(lite, camera="IP", iso=400)
+    expected = noise(CLEAN, index=range(4))
+    for kind in (torch.uint8, torch.float32, torch.float64, torch.float16):
+        clean = TENSOR if kind == torch.uint8 else (TENSOR / 255).to(kind)
+        noisy = noise(clean, index=range(4))
+        assert noisy.dtype == kind
+        assert noisy.shape == clean.shape
+        counts = noisy.float() if kind == torch.uint8 else (noisy.float() * 255).round()
+        assert np.array_equal(counts.movedim(1, -1).numpy(), expected)
+    single = noise(TENSOR[1].float() / 255, index=1)
+    assert single.shape == TENSOR[1].shape
+    assert not single.requires_grad
+
+
+def test_calls_count_on_and_start_again_with_the_seed() -> None:
+    first, second = (AddCameraNoise("isp", seed=1) for _ in range(2))
+    one, two = first(CLEAN[0]), first(CLEAN[0])
+    assert not np.array_equal(one, two)
+    assert np.array_equal(second(CLEAN[0]), one)
+    copied = pickle.loads(pickle.dumps(second))
+    assert np.array_equal(copied(CLEAN[0]), two)
+    assert np.array_equal(second(CLEAN[:2])[0], two)
+
+
+def test_the_global_generators_are_left_alone() -> None:
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002 - the global generator is what is tested
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    AddCameraNoise("isp")(CLEAN)
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("camera", "iso", "expected"),
+    [
+        ("IP", 400, {Condition("IP", 400)}),
+        ("iPhone 7", "400", {Condition("IP", 400)}),
+        (["IP", "GP"], 100, {Condition("IP", 100), Condition("GP", 100)}),
+        ("IP", [100, 3200], {Condition("IP", 100), Condition("IP", 3200)}),
+        ("GP", "random", {Condition("GP", 100), Condition("GP", 800)}),
+    ],
+)
+def test_conditions_are_drawn_from_what_was_asked(
+    lite: Path, camera: str | list[str], iso: int | str | list[int], expected: set[Condition]
+) -> None:
+    noise = AddCameraNoise(lite, camera=camera, iso=iso)
+    drawn = [noise.with_conditions(CLEAN[0, :4, :4], index=number).conditions[0] for number in range(12)]
+    assert set(drawn) == expected
+    ranged = AddCameraNoise(lite, camera="IP", iso="200-300").with_conditions(CLEAN, index=range(4)).conditions
+    assert all(200 <= condition.iso <= 300 for condition in ranged)
+    assert len(set(ranged)) > 1
+
+
+def test_the_noise_is_stronger_at_a_higher_iso() -> None:
+    flat = np.full((32, 32, 3), 90, np.uint8)
+    low, high = (AddCameraNoise("isp", camera="S6", iso=iso)(flat).std() for iso in (100, 3200))
+    assert high > 2 * low > 0
+
+
+class Patches(Dataset[np.ndarray]):
+    """A denoiser's data set; `indexed` noise, or noise by the count of calls."""
+
+    def __init__(self, noise: AddCameraNoise, *, indexed: bool) -> None:
+        self.noise, self.indexed = noise, indexed
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.noise(CLEAN[0, :8, :8], index=index if self.indexed else None)
+
+
+def epochs(patches: Patches, workers: int, count: int = 1) -> list[np.ndarray]:
+    loader = DataLoader(patches, batch_size=2, num_workers=workers, generator=torch.Generator().manual_seed(9))
+    return [np.concatenate([batch.numpy() for batch in loader]) for _ in range(count)]
+
+
+def test_workers_and_epochs_differ_and_the_same_seed_gives_the_same(lite: Path) -> None:
+    patches = Patches(AddCameraNoise(lite, camera="IP", iso=400, seed=2), indexed=False)
+    first, second = epochs(patches, 2, count=2)
+    everything = {picture.tobytes() for picture in (*first, *second)}
+    assert len(everything) == 16
+    assert np.array_equal(epochs(patches, 2)[0], first)
+
+
+def test_an_index_makes_workers_irrelevant(lite: Path) -> None:
+    patches = Patches(AddCameraNoise(lite, camera="IP", iso=400, seed=2), indexed=True)
+    alone = epochs(patches, 0)[0]
+    assert len({picture.tobytes() for picture in alone}) == 8
+    assert np.array_equal(epochs(patches, 2)[0], alone)
+
+
+def test_spawned_workers_load_the_weights_themselves(lite: Path) -> None:
+    noise = AddCameraNoise(lite, camera="IP", iso=400)
+    noise(CLEAN)
+    assert len(pickle.dumps(noise)) < 2000
+    assert np.array_equal(pickle.loads(pickle.dumps(noise))(CLEAN, index=range(4)), noise(CLEAN, index=range(4)))
+
+
+def test_whole_picture_statistics_are_those_of_each_picture(paper: Path) -> None:
+    """The paper's signal-dependent layer looks at the whole picture, and must not look at the others of a batch."""
+    noise = AddCameraNoise(paper, camera="IP", iso=400)
+    flat = np.full_like(CLEAN[0], 60)
+    together = noise(np.stack([CLEAN[0], flat]), index=[0, 1])
+    assert np.abs(together[1].astype(int) - noise(flat, index=1)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("clean", "message"),
+    [
+        (np.zeros((4, 4, 3)), "type float64"),
+        (np.zeros((4, 4), np.uint8), r"shape \(4, 4\)"),
+        (np.zeros((3, 4, 4), np.uint8), r"shape \(3, 4, 4\)"),
+        (torch.zeros(4, 4, 3), r"shape \(4, 4, 3\)"),
+        (torch.zeros(3, 4, 4, dtype=torch.int64), "int64"),
+        (torch.full((3, 4, 4), 2.0), "values from 2 to 2"),
+        (torch.full((3, 4, 4), float("nan")), "values from nan"),
+        ([[1]], "type list"),
+    ],
+)
+def test_what_is_no_picture_is_refused(clean: object, message: str) -> None:
+    with pytest.raises(PictureError, match=message):
+        AddCameraNoise("isp")(clean)  # type: ignore[type-var]
+
+
+def test_mistakes_are_told_when_it_is_made(lite: Path) -> None:
+    with pytest.raises(ConditionError, match="Nokia"):
+        AddCameraNoise(lite, camera="Nokia")
+    with pytest.raises(ConditionError, match="ISO 6400"):
+        AddCameraNoise(lite, camera="IP", iso=6400)
+    with pytest.raises(WeightsError, match=r"none\.safetensors"):
+        AddCameraNoise("none.safetensors")
+    with pytest.raises(PictureError, match="3 indices for 4 pictures"):
+        AddCameraNoise(lite)(CLEAN, index=[1, 2, 3])
+    assert nmflowgan_cli.AddCameraNoise is AddCameraNoise
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_tensors_are_computed_where_they_are(lite: Path) -> None:
+    noise = AddCameraNoise(lite, camera="IP", iso=400)
+    noisy = noise(TENSOR.cuda(), index=range(4))
+    assert noisy.is_cuda
+    assert torch.equal(noisy, noise(TENSOR.cuda(), index=range(4)))
+    assert not torch.equal(noisy, TENSOR.cuda())
