@@ -11,6 +11,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import UsageError
@@ -18,9 +19,20 @@ from nmflowgan_cli.errors import UsageError
 FIRST_FRAME = 10
 """SIDD's pictures are frames 010 and 011 of a burst; patches are numbered on from there."""
 LONGEST_STEM = 120
-UNKNOWN_SETTINGS = ("00000", "0000", "N")
 
-_SETTINGS = re.compile(r"\d{4}_\d{3}_[A-Za-z0-9]{2}_\d{5}_(\d{5})_(\d{4})_([LNH])(?![A-Za-z0-9])")
+
+class Settings(NamedTuple):
+    """What SIDD's names say of a picture besides camera and ISO; the defaults say that it is not known."""
+
+    shutter: int = 0
+    """One over the exposure time, in 1/s."""
+    temperature: int = 0
+    """Of the light, in kelvin."""
+    brightness: str = "N"
+    """"L" low, "N" normal, "H" high."""
+
+
+UNKNOWN = Settings()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +44,7 @@ class Label:
     split: str
     """"train" or "val"."""
     scene: str
-    """What the picture shows; SIDD's settings are taken from it if it is the name of a scene instance."""
+    """What the picture shows."""
     picture: int
     """Number of the clean picture, from 1."""
     instance: int
@@ -40,18 +52,12 @@ class Label:
     patch: int
     """Number of the patch in its picture, from 0."""
     condition: Condition
+    settings: Settings = UNKNOWN
 
     @property
     def key(self) -> str:
         """Names the pair within its split; no dots and no slashes, since readers cut names there."""
         return f"{self.stem}_s{self.patch + 1:03d}"
-
-    @property
-    def settings(self) -> tuple[str, str, str]:
-        """Shutter (1/s, five digits), colour temperature (kelvin, four digits) and brightness (L, N or H) as SIDD
-        names them; "00000", "0000" and "N" where they are not known."""
-        found = _SETTINGS.search(self.scene)
-        return (found[1], found[2], found[3]) if found else UNKNOWN_SETTINGS
 
     @property
     def scene_instance(self) -> str:
@@ -60,7 +66,7 @@ class Label:
             character for character in self.condition.camera if character.isascii() and character.isalnum()
         )
         numbers = f"{self.instance:04d}_{self.picture:03d}_{camera or 'XX'}_{self.condition.iso:05d}"
-        return "_".join((numbers, *self.settings))
+        return f"{numbers}_{self.settings.shutter:05d}_{self.settings.temperature:04d}_{self.settings.brightness}"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmflowgan_cli.data.pairs import Pair, read_pairs
+from nmflowgan_cli.data.folders import is_folder_pair
+from nmflowgan_cli.data.pairs import MANIFEST_NAMES, Pair
+from nmflowgan_cli.data.reading import read_paired
+from nmflowgan_cli.data.sidd import is_sidd
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.synthesis.choices import choices
 from nmflowgan_cli.synthesis.inputs import find
@@ -64,6 +67,8 @@ def refuse_filled(folder: Path) -> None:
 
 
 def _synthetic(request: PairRequest, weights: Weights) -> list[Take]:
+    for text in request.inputs:
+        _refuse_paired(text)
     drawn = choices(weights.vocabulary, request.cameras, request.isos)
     sources = find(request.inputs, request.listed, without=request.output)
     return synthetic_takes(sources, drawn, repeats=request.repeats, seed=request.seed)
@@ -73,7 +78,19 @@ def _real(request: PairRequest) -> list[Take]:
     if request.repeats > 1 or request.weights is not None:
         asked = "--repeats" if request.repeats > 1 else "--weights"
         raise UsageError(f"{asked} is for clean pictures", "with --camera and --iso, or leave it out for real pairs")
-    pairs: list[Pair] = []
-    for text in request.inputs:
-        pairs += read_pairs(Path(text))
-    return real_takes(pairs)
+    return real_takes(pair for text in request.inputs for pair in _pairs(Path(text)))
+
+
+def _pairs(data: Path) -> list[Pair]:
+    found, _ = read_paired(data)
+    pairs = [pair for pair in found if isinstance(pair, Pair)]
+    if len(pairs) < len(found):
+        raise UsageError(f"{data} holds patches, not pictures", "they are cut already")
+    return pairs
+
+
+def _refuse_paired(text: str) -> None:
+    """Raise UsageError for a folder of pairs: its noisy pictures would get noise once more."""
+    folder = Path(text)
+    if folder.is_dir() and ((folder / MANIFEST_NAMES[0]).is_file() or is_folder_pair(folder) or is_sidd(folder)):
+        raise UsageError(f"{folder} holds pairs", "leave out --camera and --iso, or name its folder of clean pictures")

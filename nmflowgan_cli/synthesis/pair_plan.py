@@ -9,8 +9,10 @@ from pathlib import Path
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.containers import Volume
-from nmflowgan_cli.data.layouts import Label, stem
+from nmflowgan_cli.data.layouts import UNKNOWN, Label, Settings, stem
 from nmflowgan_cli.data.pairs import Pair
+from nmflowgan_cli.data.reading import scene_of
+from nmflowgan_cli.data.sidd import SceneInstance, find_instance
 from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError
 from nmflowgan_cli.imaging import read, size
 from nmflowgan_cli.synthesis.choices import Choices
@@ -37,6 +39,7 @@ class Take:
     split: str
     stem: str
     """Names its patches."""
+    settings: Settings = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,23 @@ def synthetic_takes(sources: Sequence[Source], drawn: Choices, *, repeats: int, 
 def real_takes(pairs: Iterable[Pair]) -> list[Take]:
     """A take for every real pair, in the split that the data say."""
     return [
-        Take(pair.clean, pair.noisy, pair.name, 0, pair.condition, pair.scene, pair.split, stem(pair.name))
+        Take(
+            pair.clean,
+            pair.noisy,
+            pair.name,
+            0,
+            pair.condition,
+            scene_of(pair),
+            pair.split,
+            stem(pair.name),
+            _settings(find_instance(pair.scene) or find_instance(pair.name)),
+        )
         for pair in pairs
     ]
+
+
+def _settings(instance: SceneInstance | None) -> Settings:
+    return Settings(instance.shutter, instance.temperature, instance.brightness) if instance else UNKNOWN
 
 
 def divided(takes: Sequence[Take], val_share: float, seed: int) -> list[Take]:
@@ -195,6 +212,7 @@ def _labels(take: Take, count: int, picture: int, instance: int) -> tuple[Label,
             instance=instance,
             patch=patch,
             condition=take.condition,
+            settings=take.settings,
         )
         for patch in range(count)
     )

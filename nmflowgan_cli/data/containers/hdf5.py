@@ -49,13 +49,12 @@ class HDF5Container(FileContainer):
 
 
 def _config(label: Label) -> dict[str, int | str]:
-    shutter, temperature, brightness = label.settings
     return {
         "scene-instance-number": label.instance,
         "scene-number": label.picture,
         "smartphone-code": CAMERA_CODES.get(label.condition.camera, label.condition.camera),
         "ISO-level": label.condition.iso,
-        "shutter-speed": int(shutter),
-        "illuminant-temperature": int(temperature),
-        "illuminant-brightness-code": BRIGHTNESS_CODES[brightness],
+        "shutter-speed": label.settings.shutter,
+        "illuminant-temperature": label.settings.temperature,
+        "illuminant-brightness-code": BRIGHTNESS_CODES[label.settings.brightness],
     }
