@@ -21,7 +21,7 @@ from nmflowgan_cli.models.flow import LEVELS, Code, ConditionalAffine, Given
 from nmflowgan_cli.models.lite import WHITE, ChannelMixing, LiteNMFlowGAN
 
 PHASE_WINDOW = 32
-"""Pixels of a side that the phase is judged by: 3,072 values, which differ by hundreds of nats."""
+"""Side of the window that the phase is judged by: in its 3,072 values the phases differ by some hundred nats."""
 LOWEST, HIGHEST = -255.0, 510.0
 """Counts that bound what was clipped."""
 
