@@ -1,5 +1,7 @@
 """Batches of real pairs: crops that are cut as they are needed, from pictures in a bounded memory."""
 
+import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -35,7 +37,11 @@ def census(pairs: Iterable[Paired], patch: int) -> dict[Condition, int]:
     counts: Counter[Condition] = Counter()
     for pair in pairs:
         counts[pair.condition] += patch_count(_checked_size(pair, patch), patch)
-    return {condition: counts[condition] for condition in sorted(counts, key=lambda c: (c.camera, c.iso))}
+    return {condition: counts[condition] for condition in _in_order(counts)}
+
+
+def _in_order(conditions: Iterable[Condition]) -> list[Condition]:
+    return sorted(conditions, key=lambda condition: (condition.camera, condition.iso))
 
 
 def _checked_size(pair: Paired, patch: int) -> tuple[int, int, int]:
@@ -86,7 +92,8 @@ class PairSource:
     @property
     def settings(self) -> Mapping[str, Any]:
         """What a resumed training must have in common with the one before."""
-        return {"pairs": [pair.name for pair in self.pairs], "balance": self.balance}
+        names = hashlib.sha256("\0".join(pair.name for pair in self.pairs).encode(errors="surrogateescape"))
+        return {"pairs": f"{len(self.pairs)} ({names.hexdigest()[:8]})", "balance": self.balance}
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -96,10 +103,9 @@ class PairSource:
     def vocabulary(self, patches: int) -> Vocabulary:
         """What a model has seen after `patches` patches."""
         trained: dict[str, dict[int, int]] = {}
-        for condition, weight in sorted(
-            self._weight_of_codes().items(), key=lambda item: (item[0].camera, item[0].iso)
-        ):
-            trained.setdefault(condition.camera, {})[condition.iso] = int(np.ceil(patches * weight))
+        for condition in _in_order({pair.condition for pair in self.pairs}):
+            weight = sum(w for pair, w in zip(self.pairs, self.weights, strict=True) if pair.condition == condition)
+            trained.setdefault(condition.camera, {})[condition.iso] = math.ceil(round(patches * weight, 6))
         isos = sorted({pair.condition.iso for pair in self.pairs})
         return Vocabulary(tuple(trained), tuple(isos), trained)
 
@@ -128,20 +134,14 @@ class PairSource:
         """Go on where `state_dict` was taken."""
         self._shown, self._next, self._drawn = list(state["shown"]), state["next"], state["drawn"]
 
-    def _weight_of_codes(self) -> Counter[Condition]:
-        weights: Counter[Condition] = Counter()
-        for pair, weight in zip(self.pairs, self.weights.tolist(), strict=True):
-            weights[pair.condition] += weight  # pyright: ignore[reportArgumentType]
-        return weights
-
     def _crop(self, rng: np.random.Generator) -> tuple[Bytes, Bytes, Paired]:
         index = self._choose(rng)
         pictures = [np.reshape(picture, (-1, *picture.shape[-3:])) for picture in self._picture(index)]
-        place = [int(rng.integers(n)) for n in pictures[0].shape[:1]]
+        number = int(rng.integers(len(pictures[0])))
         top, left = (int(rng.integers(side - self.patch + 1)) for side in pictures[0].shape[1:3])
         turns, mirrored = int(rng.integers(4)), bool(rng.random() < 0.5)
         rows, columns = slice(top, top + self.patch), slice(left, left + self.patch)
-        clean, noisy = (turned(picture[place[0], rows, columns], turns, mirrored=mirrored) for picture in pictures)
+        clean, noisy = (turned(picture[number, rows, columns], turns, mirrored=mirrored) for picture in pictures)
         return clean, noisy, self.pairs[index]
 
     def _choose(self, rng: np.random.Generator) -> int:
