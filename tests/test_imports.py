@@ -68,7 +68,7 @@ def loaded(*arguments: str) -> set[str]:
     return set(done.stderr.split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["synthesize", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["synthesize", "--help"], ["make-pairs", "--help"]])
 def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     assert not loaded(*arguments) & {"torch", "numpy", "PIL", "rich", "safetensors", "requests", "imageio"}
 
