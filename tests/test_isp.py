@@ -44,6 +44,19 @@ def test_each_phase_is_the_rggb_pattern_shifted(phase):
 
 
 @pytest.mark.parametrize("phase", range(4))
+def test_aligned_samples_start_at_a_red_site(phase):
+    sites = bayer.site_map(torch.tensor([phase, 0]), 8, 10)
+    assert bayer.aligned(sites, torch.tensor([phase, 0])).equal(bayer.site_map(torch.zeros(2, dtype=torch.long), 6, 8))
+
+
+def test_folding_makes_sites_channels_and_can_be_undone():
+    picture = torch.randn(2, 3, 6, 8)
+    assert bayer.unfold(bayer.fold(picture)).equal(picture)
+    folded = bayer.fold(bayer.site_map(torch.tensor([0]), 6, 8))
+    assert folded.reshape(4, 4, 3, 4).amax((2, 3)).equal(torch.eye(4))
+
+
+@pytest.mark.parametrize("phase", range(4))
 @pytest.mark.parametrize("gains", [None, torch.zeros(1, 3)], ids=["published", "bilinear"])
 def test_demosaicing_keeps_what_the_sensor_measured_and_flat_and_sloping_colours(phase, gains):
     sites = bayer.site_map(torch.tensor([phase]), 12, 14)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nmflowgan_cli.models.critic import PaperCritic, PatchCritic
-from nmflowgan_cli.models.unet import LITE_WIDTHS, UNet, reflect_to_multiple, reflected_indices
+from nmflowgan_cli.models.unet import UNet, reflect_to_multiple, reflected_indices
 
 
 def parameters(module: torch.nn.Module) -> int:
@@ -24,7 +24,7 @@ def test_any_size_keeps_its_shape(size):
 
 
 def test_zero_init_starts_as_the_identity_whatever_the_conditions():
-    network = UNet(LITE_WIDTHS, extra_channels=7, zero_init=True)
+    network = UNet((16, 32, 64), extra_channels=7, zero_init=True)
     x = torch.randn(2, 3, 9, 11)
     assert torch.equal(network(x, torch.randn(2, 7, 9, 11)), x)
 

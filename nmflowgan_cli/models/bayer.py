@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 SITES = 4
+CELL = 2
+"""Side of the cell that repeats, pixels."""
 LAPLACIAN_GAINS = (1 / 2, 5 / 8, 3 / 4)
 """Weights of the second-difference corrections in the published filters: green, red/blue at green, red at blue."""
 
@@ -23,6 +25,26 @@ def site_map(phase: Tensor, height: int, width: int) -> Tensor:
     columns = torch.arange(width, device=phase.device)[None, None, :] + (phase % 2)[:, None, None]
     sites = rows % 2 * 2 + columns % 2
     return functional.one_hot(sites, SITES).permute(0, 3, 1, 2).float()
+
+
+def fold(picture: Tensor) -> Tensor:
+    """Every cell becomes a pixel, and its sites channels: (N, C, H, W), even sides -> (N, 4 C, H / 2, W / 2)."""
+    return functional.pixel_unshuffle(picture, CELL).contiguous(memory_format=torch.channels_last)
+
+
+def unfold(folded: Tensor) -> Tensor:
+    """The inverse of `fold`."""
+    return functional.pixel_shuffle(folded, CELL).contiguous(memory_format=torch.channels_last)
+
+
+def aligned(picture: Tensor, phase: Tensor) -> Tensor:
+    """Each sample from its first red site on: (N, C, H, W) -> (N, C, H - 2, W - 2), of phase 0."""
+    height, width = (side - CELL for side in picture.shape[2:])
+    corners = zip((phase // CELL).tolist(), (phase % CELL).tolist(), strict=True)
+    cut = [
+        sample[:, top : top + height, left : left + width] for sample, (top, left) in zip(picture, corners, strict=True)
+    ]
+    return torch.stack(cut).contiguous(memory_format=torch.channels_last)
 
 
 def colour_of_sites(sites: Tensor) -> Tensor:

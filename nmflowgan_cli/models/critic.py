@@ -44,7 +44,8 @@ class PaperCritic(nn.Module):
 class PatchCritic(nn.Module):
     """The critic of `lite`: five convolutions without norm, and a logit for each neighbourhood.
 
-    Each logit sees 12x12 pixels: noise has no long shapes, and a picture then counts as many samples.
+    Each logit sees 12x12 places: noise has no long shapes, and a picture then counts as many samples.
+    `lite` gives it folded pictures (see spatial.py), where a place is a Bayer cell.
     """
 
     def __init__(self, in_channels: int, *, width: int = 32) -> None:

@@ -1,4 +1,4 @@
-"""NM-FlowGAN `lite`: the paper's ideas without the defects, in 0.14 M parameters.
+"""NM-FlowGAN `lite`: the paper's ideas without the defects, in 0.13 M parameters.
 
 Data -> latent: dequantisation | linear light | conditional linear | channel mixing | SDL | SAL, then whitened
 noise is left, in which every camera and ISO looks alike. The spatial network lives there: it turns white latents
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nmflowgan_cli.conditions import Vocabulary
-from nmflowgan_cli.models import bayer, transfer
+from nmflowgan_cli.models import bayer, spatial, transfer
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel
 from nmflowgan_cli.models.flow import (
     LEVELS,
@@ -33,7 +33,7 @@ from nmflowgan_cli.models.flow import (
     dequantise,
     likelihood,
 )
-from nmflowgan_cli.models.unet import LITE_WIDTHS, UNet
+from nmflowgan_cli.models.spatial import SpatialNetwork
 
 WHITE = LEVELS - 1
 TYPICAL_LOG_SCALE = 4.0
@@ -186,7 +186,7 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
         self,
         vocabulary: Vocabulary,
         *,
-        widths: Sequence[int] = LITE_WIDTHS,
+        widths: Sequence[int] = (32, 64),
         width: int = 16,
         convolutions: int = 3,
         pointwise_width: int = 32,
@@ -201,7 +201,7 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
             ConditionedAffine(Conditioner(cameras, 6, width=pointwise_width)),
             ConditionedAffine(Conditioner(cameras, 6, width=width, convolutions=convolutions)),
         )
-        self.spatial = UNet(widths, extra_channels=3 + bayer.SITES, zero_init=True)
+        self.spatial = SpatialNetwork(widths)
         self.geometry = _geometry(len(widths), convolutions)
 
     def given(self, clean: Tensor, code: Code, phase: Tensor | None = None) -> Given:
@@ -219,8 +219,8 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
         return likelihood(self.flow, noisy, given, uniform)[0]
 
     def correlate(self, white: Tensor, given: Given) -> Tensor:
-        """Latents with the spatial correlation of demosaiced noise, from white ones; (N, 3, H, W)."""
-        return self.spatial(white, torch.cat([given.clean, given.phase], 1))
+        """Latents with the spatial correlation of demosaiced noise, from white ones; (N, 3, H, W), of phase 0."""
+        return self.spatial(white, given.clean)
 
     def noisy(self, latent: Tensor, given: Given) -> Tensor:
         """Float counts of latents through the flow: neither rounded nor clipped."""
@@ -244,8 +244,6 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
 
 
 def _geometry(levels: int, convolutions: int) -> Geometry:
-    """Each level has two 3x3 convolutions going down and two coming up; the coarsest only two."""
-    multiple = 2 ** (levels - 1)
-    reach = sum(2 * 2**level * (2 if level < levels - 1 else 1) for level in range(levels)) + multiple
-    context = -(-max(reach, convolutions) // multiple) * multiple
+    multiple = bayer.CELL * 2 ** (levels - 1)
+    context = -(-max(spatial.reach(levels), convolutions) // multiple) * multiple
     return Geometry(multiple, context, context)

@@ -1,7 +1,7 @@
 """The spatial network: a residual U-Net that gives pixel-wise noise its correlation between neighbours.
 
 One class serves both architectures: `paper` (widths 64, 128, 256, 512, 1024; 31.03 M parameters) and
-`lite` (widths 16, 32, 64, and condition channels beside the noise).
+`lite` (see spatial.py; narrow, and with condition channels beside the noise).
 Paper: Han & Yu, "NM-FlowGAN", section III-D, https://arxiv.org/abs/2312.10112, after
 Ronneberger et al., "U-Net" (2015), https://arxiv.org/abs/1505.04597.
 """
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 PAPER_WIDTHS = (64, 128, 256, 512, 1024)
-LITE_WIDTHS = (16, 32, 64)
 
 
 def reflected_indices(size: int, padded: int, device: torch.device | None = None) -> Tensor:

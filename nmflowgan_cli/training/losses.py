@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nmflowgan_cli.models import bayer
+
 Critic = Callable[[Tensor], Tensor]
 
 
@@ -33,13 +35,16 @@ def wasserstein_generator_loss(fake: Tensor) -> Tensor:
 
 
 def r1_penalty(critic: Critic, real: Tensor) -> Tensor:
-    """Half the squared gradient of the critic at real data, the mean over samples.
+    """Half the squared gradient of each logit at real data, the mean over logits and samples.
+
+    Logits of a patch critic share few pixels, so the squared gradient of their sum is about the sum of theirs.
 
     Mescheder et al., "Which Training Methods for GANs do actually Converge?" (2018), https://arxiv.org/abs/1801.04406.
     """
     real = real.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(real).sum(), real, create_graph=True)
-    return gradient.square().flatten(1).sum(1).mean() / 2
+    logits = critic(real)
+    (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+    return gradient.square().sum() / logits.numel() / 2
 
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
@@ -54,20 +59,13 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, share: Tensor) 
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
-def patch_moments(latents: Tensor, phase: Tensor, *, side: int = 6) -> Tensor:
-    """Second moments of the values of a patch, aligned with the Bayer pattern: (3 side^2, 3 side^2).
+def patch_moments(latents: Tensor, *, side: int = 6) -> Tensor:
+    """Second moments of the values of a patch: (3 side^2, 3 side^2), rows by channel, row and column.
 
-    Every channel with every channel, at every offset within a patch, for each site apart. `latents`: (N, 3, H, W);
-    `phase`: (N,) of their upper left pixels.
+    Every channel with every channel, at every offset within a patch, for each Bayer site apart: patches start at red
+    sites. `latents`: (N, 3, H, W) of phase 0.
     """
-    height, width = (size - 1 for size in latents.shape[2:])
-    aligned = torch.stack(
-        [
-            sample[:, row : row + height, column : column + width]
-            for sample, row, column in zip(latents, (phase // 2).tolist(), (phase % 2).tolist(), strict=True)
-        ]
-    )
-    values = functional.unfold(aligned, side, stride=2).permute(1, 0, 2).flatten(1)
+    values = functional.unfold(latents, side, stride=bayer.CELL).permute(1, 0, 2).flatten(1)
     return values @ values.T / values.shape[1]
 
 

@@ -76,7 +76,7 @@ class AdversarialStep:
         views = self.trainee.views(batch)
         metrics = self._critic_step(views, played)
         if (played + 1) % self.recipe.generator_every == 0:
-            metrics |= self._generator_step(views, batch.phase)
+            metrics |= self._generator_step(views)
             self._update_average(share)
         return metrics
 
@@ -115,14 +115,14 @@ class AdversarialStep:
         self.critic_optimiser.step()
         return _scalars(critic=loss)
 
-    def _generator_step(self, views: Views, phase: Tensor) -> Metrics:
+    def _generator_step(self, views: Views) -> Metrics:
         self.trainee.critic.requires_grad_(False)  # noqa: FBT003 - torch's signature
         logistic = self.recipe.adversarial_loss == "logistic"
         loss_of = losses.logistic_generator_loss if logistic else losses.wasserstein_generator_loss
         loss = loss_of(views.judge(views.fake))
         metrics = _scalars(generator=loss)
         if self.recipe.covariance_weight:
-            mismatch = losses.moments_mismatch(self._moments_of_real(views, phase), self._moments(views.fake, phase))
+            mismatch = losses.moments_mismatch(self._moments_of(views.real), losses.patch_moments(views.fake))
             metrics |= _scalars(moments=mismatch)
             loss = loss + self.recipe.covariance_weight * mismatch
         self.optimiser.zero_grad(set_to_none=True)
@@ -131,11 +131,8 @@ class AdversarialStep:
         self.trainee.critic.requires_grad_(True)  # noqa: FBT003
         return metrics
 
-    def _moments(self, noise: Tensor, phase: Tensor) -> Tensor:
-        return losses.patch_moments(noise, phase)
-
-    def _moments_of_real(self, views: Views, phase: Tensor, *, memory: float = 0.99) -> Tensor:
-        now = self._moments(views.real, phase)
+    def _moments_of(self, real: Tensor, *, memory: float = 0.99) -> Tensor:
+        now = losses.patch_moments(real)
         before = now if self.real_moments is None else self.real_moments
         self.real_moments = memory * before + (1 - memory) * now
         return self.real_moments

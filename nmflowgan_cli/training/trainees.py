@@ -14,6 +14,7 @@ from nmflowgan_cli.models.critic import PaperCritic, PatchCritic
 from nmflowgan_cli.models.flow import LEVELS, Code, Given, likelihood
 from nmflowgan_cli.models.lite import LiteNMFlowGAN
 from nmflowgan_cli.models.paper import PaperNMFlowGAN
+from nmflowgan_cli.models.spatial import FOLDED
 from nmflowgan_cli.training import points
 from nmflowgan_cli.training.recipe import Recipe
 
@@ -58,8 +59,7 @@ class LiteTrainee:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.model = LiteNMFlowGAN(vocabulary)
         self.flow, self.spatial = self.model.flow, self.model.spatial
-        # Half the usual width: the moments are matched apart, and a wider critic took most of a step's time.
-        self.critic = PatchCritic(3 + 3 + bayer.SITES, width=16)
+        self.critic = PatchCritic(2 * FOLDED)
 
     def complete(self, batch: Batch) -> Batch:
         return points.complete(self.model, batch)
@@ -69,12 +69,13 @@ class LiteTrainee:
         return nll.mean() / batch.clean[0].numel(), latents.std()
 
     def views(self, batch: Batch) -> Views:
-        given = self._given(batch)
+        clean, noisy = bayer.aligned(batch.clean, batch.phase), bayer.aligned(batch.noisy, batch.phase)
+        given = self._given(batch._replace(clean=clean, noisy=noisy, phase=torch.zeros_like(batch.phase)))
         with torch.no_grad():
-            _, real = likelihood(self.flow, batch.noisy, given, 0.5)
+            _, real = likelihood(self.flow, noisy, given, 0.5)
         fake = self.model.correlate(torch.randn_like(real), given)
-        context = torch.cat([given.clean, given.phase], 1)
-        return Views(real, fake, lambda noise: self.critic(torch.cat([noise, context], 1)))
+        context = bayer.fold(given.clean)
+        return Views(real, fake, lambda noise: self.critic(torch.cat([bayer.fold(noise), context], 1)))
 
     def _given(self, batch: Batch) -> Given:
         code = encode(self.model.vocabulary, batch.conditions).to(batch.clean.device)
