@@ -48,7 +48,7 @@ class Recipe:
             raise UsageError("the parts of the training lie outside of its steps", f"steps 0 to {self.steps}")
 
 
-def lite(*, flow_steps: int = 8000, spatial_steps: int = 12000, batch: int = 16, patch: int = 64) -> Recipe:
+def lite(*, flow_steps: int = 7000, spatial_steps: int = 4500, batch: int = 16, patch: int = 64) -> Recipe:
     """First the flow, then the spatial network in whitened space: logistic loss with a light R1 penalty."""
     return Recipe(
         architecture="lite",
