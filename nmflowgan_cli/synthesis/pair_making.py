@@ -148,7 +148,9 @@ def _written(lot: Lot, container: Container, results: Iterator[_Result]) -> Outc
             paths = container.write(lot.volume, chain([first], whole))
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
-        raise NmflowganError(f"cannot write to {container.root}: {reason}", "make room, then go on with --resume") from None
+        raise NmflowganError(
+            f"cannot write to {container.root}: {reason}", "make room, then go on with --resume"
+        ) from None
     errors = [result.error for result in taken if result.error is not None]
     records = [record for result in taken for record in result.records]
     return Outcome(lot, DONE if paths else FAILED, records, errors, paths)
