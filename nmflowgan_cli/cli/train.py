@@ -12,6 +12,7 @@ from nmflowgan_cli.errors import UsageError
 
 EXAMPLES = """\b
 Examples:
+  nmflowgan train SIDD_Medium_Srgb/ --split nm-flowgan -o runs/sidd
   nmflowgan train --simulate photos/ --preset lite -o runs/first
   nmflowgan train --simulate photos/ -o runs/first --resume --time-limit 55m
 """
