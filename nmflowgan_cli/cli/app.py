@@ -85,8 +85,8 @@ def nmflowgan(
     """Make clean photographs look as if a given camera had taken them at a given ISO."""
 
 
-app.command(epilog=synthesize.EXAMPLES)(synthesize.synthesize)
-app.command(epilog=make_pairs.EXAMPLES)(make_pairs.make_pairs)
-app.command(epilog=train.EXAMPLES)(train.train)
-app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command(short_help="Put camera noise on clean photographs.", epilog=synthesize.EXAMPLES)(synthesize.synthesize)
+app.command(short_help="Make datasets of noisy/clean patches.", epilog=make_pairs.EXAMPLES)(make_pairs.make_pairs)
+app.command(short_help="Train weights on real or simulated pairs.", epilog=train.EXAMPLES)(train.train)
+app.command(short_help="Measure how real the noise of models is.", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.add_typer(weights.app, name="weights")
