@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +19,7 @@ from nmflowgan_cli.data.simulate import Batch, Source
 from nmflowgan_cli.errors import TrainingError
 from nmflowgan_cli.training import state
 from nmflowgan_cli.training.recipe import Recipe
+from nmflowgan_cli.training.recipe import settings as settings_of
 from nmflowgan_cli.training.steps import AdversarialStep, LikelihoodStep, Metrics
 from nmflowgan_cli.training.trainees import Trainee, trainee
 
@@ -94,7 +95,7 @@ def train(
         "spatial": spatial_step,
         **source.parts,
     }
-    settings = {**asdict(recipe), "betas": list(recipe.betas), "seed": seed, **source.settings}
+    settings = {**settings_of(recipe), "seed": seed, **source.settings}
     step = state.restore(options.run, settings, parts, rng) if options.resume else 0
     deadline = time.monotonic() + options.time_limit
 

@@ -1,10 +1,20 @@
 """How a model is trained: one frozen recipe, and the presets of the two architectures."""
 
 import inspect
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from nmflowgan_cli.errors import UsageError
+
+Schedule = Literal["smooth", "halving"]
+"""How learning rates fall, see schedules.py."""
+Strategy = Literal["simultaneous", "joint", "two-stage"]
+"""Table VII of the paper. two-stage: the flow learns alone, then stays as it is while the spatial network learns.
+simultaneous: both learn in every step and share no gradient. joint: the same, and the adversarial gradient reaches the
+flow through its samples."""
+ABLATIONS = ("sal", "sdl", "gan")
+"""Parts that a model may be built without (Tables II and IV of the paper): the structure-aware and the
+signal-dependent layers, and the spatial network with its critic."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +48,19 @@ class Recipe:
     """Decay of the moving average of the spatial network's weights, over its last half; 0 switches it off."""
     clip: float
     """Largest norm of the flow's gradient."""
+    schedule: Schedule
+    strategy: Strategy
+    adversarial_share: float
+    """What a unit of the generator's loss is worth in nats a value, where it reaches the flow (joint)."""
+    ablate: tuple[str, ...] = ()
+    """Parts that the model goes without, of ABLATIONS."""
 
     def __post_init__(self) -> None:
+        for part in self.ablate:
+            if part not in ABLATIONS:
+                raise UsageError(f"--ablate {part!r} is no part of the model", f"one of {', '.join(ABLATIONS)}")
+        if "gan" in self.ablate and self.spatial_from < self.steps:
+            raise UsageError("without gan there are no steps of the spatial network")
         if self.patch % 16 or self.patch < 32:
             raise UsageError(f"patch {self.patch} does not fit the networks", "a multiple of 16, from 32")
         if self.batch < 1 or self.steps < 1:
@@ -48,13 +69,25 @@ class Recipe:
             raise UsageError("the parts of the training lie outside of its steps", f"steps 0 to {self.steps}")
 
 
-def lite(*, flow_steps: int = 7000, spatial_steps: int = 4500, batch: int = 16, patch: int = 64) -> Recipe:
-    """First the flow, then the spatial network in whitened space: logistic loss with a light R1 penalty."""
+def lite(
+    *,
+    flow_steps: int = 7000,
+    spatial_steps: int = 4500,
+    batch: int = 16,
+    patch: int = 64,
+    strategy: Strategy = "two-stage",
+) -> Recipe:
+    """First the flow, then the spatial network in whitened space: logistic loss with a light R1 penalty.
+
+    With the other strategies both learn in all of max(flow_steps, spatial_steps) steps.
+    """
+    two_stage = strategy == "two-stage"
+    steps = flow_steps + spatial_steps if two_stage else max(flow_steps, spatial_steps)
     return Recipe(
         architecture="lite",
-        steps=flow_steps + spatial_steps,
-        flow_until=flow_steps,
-        spatial_from=flow_steps,
+        steps=steps,
+        flow_until=flow_steps if two_stage else steps,
+        spatial_from=flow_steps if two_stage else 0,
         batch=batch,
         patch=patch,
         flow_rate=3e-3,
@@ -68,16 +101,24 @@ def lite(*, flow_steps: int = 7000, spatial_steps: int = 4500, batch: int = 16, 
         covariance_weight=5.0,
         average_decay=0.999,
         clip=1.0,
+        schedule="smooth",
+        strategy=strategy,
+        # A logit stands for 4 x 4 pixels.
+        adversarial_share=1 / (3 * 4 * 4),
     )
 
 
-def paper(*, steps: int = 200_000, batch: int = 128) -> Recipe:
-    """The paper's recipe: flow and U-Net together, WGAN-GP with five critic steps for each generator step."""
+def paper(*, steps: int = 200_000, batch: int = 128, strategy: Strategy = "simultaneous") -> Recipe:
+    """The paper's recipe: flow and U-Net together, WGAN-GP with five critic steps for each generator step.
+
+    Rates are halved every 10 of 40 epochs, that is at each quarter of the steps. two-stage: half of the steps each.
+    """
+    two_stage = strategy == "two-stage"
     return Recipe(
         architecture="paper",
         steps=steps,
-        flow_until=steps,
-        spatial_from=0,
+        flow_until=steps // 2 if two_stage else steps,
+        spatial_from=steps // 2 if two_stage else 0,
         batch=batch,
         patch=96,
         flow_rate=1e-4,
@@ -91,10 +132,14 @@ def paper(*, steps: int = 200_000, batch: int = 128) -> Recipe:
         covariance_weight=0.0,
         average_decay=0.0,
         clip=float("inf"),
+        schedule="halving",
+        strategy=strategy,
+        # The paper adds the score of a patch to the nats of all of its values.
+        adversarial_share=1 / (3 * 96 * 96),
     )
 
 
-def preset(name: Literal["lite", "paper"], **changes: int) -> Recipe:
+def preset(name: Literal["lite", "paper"], **changes: Any) -> Recipe:
     """The recipe of that name with `changes`; raises UsageError for one that it does not have."""
     make = {"lite": lite, "paper": paper}[name]
     unknown = changes.keys() - inspect.signature(make).parameters.keys()
@@ -104,9 +149,19 @@ def preset(name: Literal["lite", "paper"], **changes: int) -> Recipe:
     return make(**changes)
 
 
+def without(recipe: Recipe, parts: tuple[str, ...]) -> Recipe:
+    """The recipe of the model without `parts`, of ABLATIONS; without gan the steps of the spatial network go too."""
+    if "gan" in parts:
+        steps = recipe.flow_until
+        recipe = replace(recipe, steps=steps, spatial_from=steps)
+    return replace(recipe, ablate=parts)
+
+
+def settings(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values, which a checkpoint remembers."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(recipe).items()}
+
+
 def to_toml(recipe: Recipe) -> str:
     """The recipe as TOML, a line a number."""
-    lines = (
-        f"{name} = {list(value) if isinstance(value, tuple) else value!r}" for name, value in asdict(recipe).items()
-    )
-    return "\n".join(lines).replace("'", '"')
+    return "\n".join(f"{name} = {value!r}" for name, value in settings(recipe).items()).replace("'", '"')

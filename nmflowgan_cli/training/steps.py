@@ -3,7 +3,6 @@
 They share no gradient, so each has its own optimisers and may run alone.
 """
 
-import math
 from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nmflowgan_cli.data.simulate import Batch
-from nmflowgan_cli.training import losses
+from nmflowgan_cli.training import losses, schedules
 from nmflowgan_cli.training.recipe import Recipe
 from nmflowgan_cli.training.trainees import Trainee, Views
 
@@ -29,7 +28,7 @@ def _scalars(**values: Tensor) -> Metrics:
 
 
 class LikelihoodStep:
-    """A step of the flow: Adam on the negative log-likelihood, its rate falling along a cosine."""
+    """A step of the flow: Adam on the negative log-likelihood, its rate falling by the recipe's schedule."""
 
     def __init__(self, trainee: Trainee, recipe: Recipe) -> None:
         self.trainee, self.recipe = trainee, recipe
@@ -38,12 +37,13 @@ class LikelihoodStep:
 
     def __call__(self, batch: Batch, step: int) -> Metrics:
         share = step / self.recipe.flow_until
-        _set_rate(self.optimiser, self.recipe.flow_rate * (0.003 + 0.997 * 0.5 * (1 + math.cos(math.pi * share))))
+        _set_rate(self.optimiser, self.recipe.flow_rate * schedules.flow_factor(self.recipe.schedule, share))
         nll, deviation = self.trainee.likelihood(batch)
-        self.optimiser.zero_grad(set_to_none=True)
+        # In joint training the generator's gradient is there already.
         nll.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
         self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
         return _scalars(nll=nll, std_z=deviation, flow_gradient=norm)
 
     def state_dict(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class LikelihoodStep:
 
 
 class AdversarialStep:
-    """A step of the critic and, every few of them, of the spatial network; rates fall linearly.
+    """A step of the critic and, every few of them, of the spatial network.
 
     Where the recipe says so, the spatial network also matches the second moments of real patches (a running mean
     of them), which fixes correlation and variance long before the critic would.
@@ -71,8 +71,9 @@ class AdversarialStep:
     def __call__(self, batch: Batch, step: int) -> Metrics:
         played = step - self.recipe.spatial_from
         share = played / (self.recipe.steps - self.recipe.spatial_from)
-        _set_rate(self.optimiser, self.recipe.spatial_rate * (1 - share))
-        _set_rate(self.critic_optimiser, self.recipe.critic_rate * (1 - share))
+        factor = schedules.game_factor(self.recipe.schedule, share)
+        _set_rate(self.optimiser, self.recipe.spatial_rate * factor)
+        _set_rate(self.critic_optimiser, self.recipe.critic_rate * factor)
         views = self.trainee.views(batch)
         metrics = self._critic_step(views, played)
         if (played + 1) % self.recipe.generator_every == 0:
