@@ -13,7 +13,7 @@ What differs from `paper`, and why:
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -113,17 +113,30 @@ class Conditioner(nn.Module):
     def forward(self, given: Given) -> Tensor:
         """(N, outputs, H, W)."""
         code = self.code_net(given.code)
-        rows = max(1, PIXELS_AT_ONCE // (len(code) * given.clean.shape[3])) if self.pointwise else given.clean.shape[2]
-        strips = zip(given.clean.split(rows, 2), given.phase.split(rows, 2), strict=True)
-        return torch.cat([self._maps(clean, phase, code) for clean, phase in strips], 2)
 
-    def _maps(self, clean: Tensor, phase: Tensor, code: Tensor) -> Tensor:
-        """The network on [level, site, code]. The code is the same for all pixels, so its share is a bias."""
+        def first(clean: Tensor, phase: Tensor) -> Tensor:
+            return self._first(clean, phase, code)
+
+        if self.pointwise:
+            return _in_strips(lambda clean, phase: self.layers[1:](first(clean, phase)), given.clean, given.phase)
+        hidden = self.layers[1:-1](_in_strips(first, given.clean, given.phase))
+        return _in_strips(self.layers[-1], hidden)
+
+    def _first(self, clean: Tensor, phase: Tensor, code: Tensor) -> Tensor:
+        """The first layer on [level, site, code]. The code is the same for all pixels, so its share is a bias."""
         pixels = torch.cat([_level_features(clean), phase], 1)
         first = cast(nn.Conv2d, self.layers[0])
         of_pixels, of_code = first.weight.split([pixels.shape[1], code.shape[1]], 1)
         bias = functional.linear(code, of_code.flatten(1), first.bias)
-        return self.layers[1:](functional.conv2d(pixels, of_pixels) + bias[:, :, None, None])
+        return functional.conv2d(pixels, of_pixels) + bias[:, :, None, None]
+
+
+def _in_strips(pointwise: Callable[..., Tensor], *pictures: Tensor) -> Tensor:
+    """`pointwise` of pictures (N, C, H, W), some rows at a time."""
+    samples, _, _, width = pictures[0].shape
+    rows = max(1, PIXELS_AT_ONCE // (samples * width))
+    strips = zip(*(picture.split(rows, 2) for picture in pictures), strict=True)
+    return torch.cat([pointwise(*parts) for parts in strips], 2)
 
 
 class ConditionalLinear(ConditionalAffine):
