@@ -55,6 +55,13 @@ def test_dry_run_prints_the_recipe_and_writes_nothing(photos, tmp_path):
     assert (paper["adversarial_loss"], paper["generator_every"], paper["patch"]) == ("wgan-gp", 5, 96)
 
 
+def test_strategy_and_ablations_are_part_of_the_recipe(photos, tmp_path):
+    flags = ["--strategy", "joint", "--ablate", "sdl", "--ablate", "sal", *TINY]
+    values = tomllib.loads(_train("--simulate", photos, "-o", tmp_path / "run", "--dry-run", *flags).stdout)
+    assert (values["strategy"], values["ablate"]) == ("joint", ["sdl", "sal"])
+    assert (values["steps"], values["flow_until"], values["spatial_from"]) == (3, 3, 0)
+
+
 def test_an_interruption_saves_and_the_rest_is_done_later(photos, tmp_path):
     run = tmp_path / "run"
     long = ["--simulate", photos, "-o", run, "--flow-steps", "100000", "--batch", "1"]
@@ -82,6 +89,7 @@ def test_an_interruption_saves_and_the_rest_is_done_later(photos, tmp_path):
         (["--resume"], 1, "holds no checkpoint to go on from"),
         (["--preset", "huge"], 2, "huge"),
         (["--batch", "0"], 2, "error: batch 0"),
+        (["--ablate", "cl2"], 2, "cl2"),
         (["--preset", "paper", "--flow-steps", "3"], 2, "--flow-steps"),
     ],
 )

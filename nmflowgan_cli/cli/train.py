@@ -24,6 +24,18 @@ class Balance(StrEnum):
     none = "none"
 
 
+class Strategy(StrEnum):
+    simultaneous = "simultaneous"
+    joint = "joint"
+    two_stage = "two-stage"
+
+
+class Part(StrEnum):
+    sal = "sal"
+    sdl = "sdl"
+    gan = "gan"
+
+
 class Preset(StrEnum):
     lite = "lite"
     paper = "paper"
@@ -67,6 +79,12 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps in all (paper).  [default: the preset's]")] = None,
     batch: Annotated[int | None, typer.Option(help="Patches a step.  [default: the preset's]")] = None,
+    strategy: Annotated[
+        Strategy | None, typer.Option(help="How flow and spatial network learn.  [default: the preset's]")
+    ] = None,
+    ablate: Annotated[
+        list[Part] | None, typer.Option(help="A part to leave out of the model; may be repeated.  [default: none]")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the weights.  [default: that of the run's folder]")] = "",
     terms: Annotated[str, typer.Option(help="Terms of the training data, for the weights' header.")] = "",
     seed: Seed = 0,
@@ -81,8 +99,10 @@ def train(
     from nmflowgan_cli.training.run import run_training
     from nmflowgan_cli.training.sources import DataOptions, census_toml
 
-    parts = _given(flow_steps=flow_steps, spatial_steps=spatial_steps, steps=steps, batch=batch)
-    recipe = recipes.preset(preset.value, **parts)
+    changes = _given(flow_steps=flow_steps, spatial_steps=spatial_steps, steps=steps, batch=batch, strategy=strategy)
+    recipe = recipes.without(
+        recipes.preset(preset.value, **changes), tuple(dict.fromkeys(part.value for part in ablate or ()))
+    )
     options = DataOptions(
         pairs=data,
         simulate=simulate,
@@ -113,9 +133,13 @@ def train(
     typer.echo(outcome.weights or output)
 
 
-def _given(**options: int | None) -> dict[str, int]:
+def _given(**options: int | StrEnum | None) -> dict[str, int | str]:
     """The options that the user gave."""
-    return {name: value for name, value in options.items() if value is not None}
+    return {
+        name: value.value if isinstance(value, StrEnum) else value
+        for name, value in options.items()
+        if value is not None
+    }
 
 
 def _seconds(text: str) -> float:

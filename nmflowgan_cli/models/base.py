@@ -12,6 +12,17 @@ from torch import Tensor
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.models.flow import Code
 
+PARTS = ("sal", "sdl", "gan")
+"""Parts that a model may be built without, as in Tables II and IV of the paper: the structure-aware and the
+signal-dependent layers, and the spatial network with its critic."""
+
+
+def refuse_unknown_parts(without: Sequence[str]) -> None:
+    """Raise ValueError for a part that no model has."""
+    unknown = [part for part in without if part not in PARTS]
+    if unknown:
+        raise ValueError(f"a model has no part {unknown[0]!r}, only {', '.join(PARTS)}")
+
 
 class Fields(NamedTuple):
     """The random fields of a window, drawn outside of the model so that they depend on the picture alone."""

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.models import bayer, spatial, transfer
-from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel
+from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, refuse_unknown_parts
 from nmflowgan_cli.models.flow import (
     LEVELS,
     Bijection,
@@ -33,7 +33,7 @@ from nmflowgan_cli.models.flow import (
     dequantise,
     likelihood,
 )
-from nmflowgan_cli.models.spatial import SpatialNetwork
+from nmflowgan_cli.models.spatial import SpatialNetwork, Unchanged
 
 WHITE = LEVELS - 1
 TYPICAL_LOG_SCALE = 4.0
@@ -193,6 +193,8 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
     """The hybrid model: a flow in linear light, and a small spatial network on its latents.
 
     `widths`: channels of the spatial network's levels. `width`, `convolutions`: of the structure-aware layer.
+    `without`: parts that are left out, of PARTS. The other layers see brightness and camera, too, so what a part is
+    worth beside them is measured here, not what it is worth in the paper's chain.
     """
 
     def __init__(
@@ -203,18 +205,20 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
         width: int = 16,
         convolutions: int = 3,
         pointwise_width: int = 32,
+        without: Sequence[str] = (),
     ) -> None:
         super().__init__()
+        refuse_unknown_parts(without)
         self.vocabulary = vocabulary
         cameras = len(vocabulary.cameras)
-        self.flow = Chain(
-            LinearLight(),
-            ConditionalLinear(cameras),
-            ChannelMixing(Conditioner(cameras, 3, width=pointwise_width)),
-            ConditionedAffine(Conditioner(cameras, 6, width=pointwise_width)),
-            ConditionedAffine(Conditioner(cameras, 6, width=width, convolutions=convolutions)),
-        )
-        self.spatial = SpatialNetwork(widths)
+        mixing = ChannelMixing(Conditioner(cameras, 3, width=pointwise_width))
+        layers: list[Bijection] = [LinearLight(), ConditionalLinear(cameras), mixing]
+        if "sdl" not in without:
+            layers.append(ConditionedAffine(Conditioner(cameras, 6, width=pointwise_width)))
+        if "sal" not in without:
+            layers.append(ConditionedAffine(Conditioner(cameras, 6, width=width, convolutions=convolutions)))
+        self.flow = Chain(*layers)
+        self.spatial = Unchanged() if "gan" in without else SpatialNetwork(widths)
         self.geometry = _geometry(len(widths), convolutions)
 
     def given(self, clean: Tensor, code: Code, phase: Tensor | None = None) -> Given:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nmflowgan_cli.conditions import Vocabulary
-from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, Window
+from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, Window, refuse_unknown_parts
 from nmflowgan_cli.models.flow import (
     LEVELS,
     Chain,
@@ -205,24 +205,34 @@ class PaperNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
 
     `vocabulary`: the order of its cameras and ISOs is that of the one-hot inputs and tables.
     `widths`: channels of the U-Net's levels. `dropout`: of its up path in training.
+    `without`: parts that are left out, of PARTS (Tables II and IV).
     """
 
     geometry = Geometry(multiple=16, context=96, border=0)
 
-    def __init__(self, vocabulary: Vocabulary, *, widths: Sequence[int] = PAPER_WIDTHS, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        widths: Sequence[int] = PAPER_WIDTHS,
+        dropout: float = 0.0,
+        without: Sequence[str] = (),
+    ) -> None:
         super().__init__()
+        refuse_unknown_parts(without)
         self.vocabulary = vocabulary
         isos, cameras = len(vocabulary.isos), len(vocabulary.cameras)
         layers: list[ConditionalAffine] = []
         for _ in range(2):
-            layers += [StructureAware(isos + cameras), SignalDependent(isos + cameras)]
+            layers += [StructureAware(isos + cameras)] if "sal" not in without else []
+            layers += [SignalDependent(isos + cameras)] if "sdl" not in without else []
             layers += [ConditionalLinear(isos, cameras)]
         self.flow = Chain(NoiseExtraction(), *layers)
-        self.unet = UNet(widths, dropout=dropout)
+        self.unet = nn.Identity() if "gan" in without else UNet(widths, dropout=dropout)
 
     @property
     def conditional_layers(self) -> list[ConditionalAffine]:
-        """The six layers that condition, data -> latent."""
+        """The layers that condition, six of them where none is left out, data -> latent."""
         return cast(list[ConditionalAffine], self.flow.bijections[1:])
 
     @property
@@ -263,7 +273,7 @@ class PaperNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
         """
         layers = self.signal_dependent_layers
         known: list[tuple[Moments, ...]] = [()] * len(layers)
-        for _ in range(len(layers[0].blocks)):
+        for _ in range(len(layers[0].blocks) if layers else 0):
             running = [RunningMoments() for _ in layers]
             for clean, fields in windows():
                 given = self.given(clean, code, fields)

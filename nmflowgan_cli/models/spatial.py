@@ -35,6 +35,13 @@ class SpatialNetwork(nn.Module):
         return bayer.unfold(self.unet(folded, context) + self.filter(folded))[..., :height, :width]
 
 
+class Unchanged(nn.Module):
+    """In place of the spatial network, where a model is built without it: latents stay white."""
+
+    def forward(self, x: Tensor, clean: Tensor) -> Tensor:
+        return x
+
+
 def reach(levels: int) -> int:
     """How many pixels away a pixel can be that matters to another: each level has two convolutions down and two up."""
     cells = sum(2 * 2**level * (2 if level < levels - 1 else 1) for level in range(levels)) + 2 ** (levels - 1)

@@ -83,7 +83,7 @@ def train(
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    learner = trainee(recipe, header.vocabulary)
+    learner = trainee(recipe, header.vocabulary, header.options)
     for module in (learner.model, learner.critic):
         # Channels last: three times as fast as the default for networks of so few channels.
         module.to(options.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -103,10 +103,12 @@ def train(
         while step < recipe.steps and not interruption.asked and time.monotonic() < deadline:
             batch = learner.complete(_to_device(source.batch(recipe.batch, rng), options.device))
             metrics: Metrics = {}
-            if step < recipe.flow_until:
-                metrics |= flow_step(batch, step)
+            learner.flow.train(mode=step < recipe.flow_until)
+            # The game first: in joint training it leaves a gradient to the step of the flow.
             if step >= recipe.spatial_from:
                 metrics |= spatial_step(batch, step)
+            if step < recipe.flow_until:
+                metrics |= flow_step(batch, step)
             _refuse_nan(metrics, step, batch, options.run)
             step += 1
             progress(step, metrics)

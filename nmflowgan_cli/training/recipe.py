@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.models.base import PARTS
 
 Schedule = Literal["smooth", "halving"]
 """How learning rates fall, see schedules.py."""
@@ -12,9 +13,6 @@ Strategy = Literal["simultaneous", "joint", "two-stage"]
 """Table VII of the paper. two-stage: the flow learns alone, then stays as it is while the spatial network learns.
 simultaneous: both learn in every step and share no gradient. joint: the same, and the adversarial gradient reaches the
 flow through its samples."""
-ABLATIONS = ("sal", "sdl", "gan")
-"""Parts that a model may be built without (Tables II and IV of the paper): the structure-aware and the
-signal-dependent layers, and the spatial network with its critic."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +51,12 @@ class Recipe:
     adversarial_share: float
     """What a unit of the generator's loss is worth in nats a value, where it reaches the flow (joint)."""
     ablate: tuple[str, ...] = ()
-    """Parts that the model goes without, of ABLATIONS."""
+    """Parts that the model goes without, of `models.base.PARTS`."""
 
     def __post_init__(self) -> None:
         for part in self.ablate:
-            if part not in ABLATIONS:
-                raise UsageError(f"--ablate {part!r} is no part of the model", f"one of {', '.join(ABLATIONS)}")
+            if part not in PARTS:
+                raise UsageError(f"--ablate {part!r} is no part of the model", f"one of {', '.join(PARTS)}")
         if "gan" in self.ablate and self.spatial_from < self.steps:
             raise UsageError("without gan there are no steps of the spatial network")
         if self.patch % 16 or self.patch < 32:
@@ -150,7 +148,7 @@ def preset(name: Literal["lite", "paper"], **changes: Any) -> Recipe:
 
 
 def without(recipe: Recipe, parts: tuple[str, ...]) -> Recipe:
-    """The recipe of the model without `parts`, of ABLATIONS; without gan the steps of the spatial network go too."""
+    """The recipe of the model without `parts`; without gan the steps of the spatial network go too."""
     if "gan" in parts:
         steps = recipe.flow_until
         recipe = replace(recipe, steps=steps, spatial_from=steps)

@@ -9,6 +9,7 @@ from nmflowgan_cli.training import state
 from nmflowgan_cli.training.loop import Outcome, Progress, RunOptions, train
 from nmflowgan_cli.training.recipe import Recipe
 from nmflowgan_cli.training.sources import DataOptions, open_source
+from nmflowgan_cli.training.trainees import model_options
 
 
 def run_training(
@@ -35,7 +36,7 @@ def run_training(
     _make_folder(run)
     header = Header(
         architecture=recipe.architecture,
-        options={},
+        options=model_options(recipe),
         vocabulary=source.vocabulary(recipe.steps * recipe.batch),
         name=name,
         data=description,

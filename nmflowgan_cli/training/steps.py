@@ -1,6 +1,6 @@
 """The two parts of a training step: likelihood for the flow, a game for the spatial network.
 
-They share no gradient, so each has its own optimisers and may run alone.
+Each has its own optimisers and may run alone: they share no gradient, but in joint training.
 """
 
 from collections.abc import Iterable
@@ -63,7 +63,9 @@ class AdversarialStep:
     def __init__(self, trainee: Trainee, recipe: Recipe) -> None:
         self.trainee, self.recipe = trainee, recipe
         adam = torch.optim.Adam
-        self.optimiser = adam(trainee.spatial.parameters(), lr=recipe.spatial_rate, betas=recipe.betas)
+        # In a group, since a model without gan has no such parameters.
+        own = [{"params": list(trainee.spatial.parameters())}]
+        self.optimiser = adam(own, lr=recipe.spatial_rate, betas=recipe.betas)
         self.critic_optimiser = adam(trainee.critic.parameters(), lr=recipe.critic_rate, betas=recipe.betas)
         self.average: nn.Module | None = None
         self.real_moments: Tensor | None = None
@@ -129,8 +131,15 @@ class AdversarialStep:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
+        self._scale_share_of_flow()
         self.trainee.critic.requires_grad_(True)  # noqa: FBT003
         return metrics
+
+    def _scale_share_of_flow(self) -> None:
+        """In joint training the flow has got a gradient, which its next step adds to that of the likelihood."""
+        for parameter in self.trainee.flow.parameters():
+            if parameter.grad is not None:
+                parameter.grad *= self.recipe.adversarial_share
 
     def _moments_of(self, real: Tensor, *, memory: float = 0.99) -> Tensor:
         now = losses.patch_moments(real)

@@ -1,7 +1,7 @@
 """What the training steps ask of an architecture: its likelihood, and what its critic compares."""
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from nmflowgan_cli.data.simulate import Batch
 from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.base import Fields, encode
 from nmflowgan_cli.models.critic import PaperCritic, PatchCritic
-from nmflowgan_cli.models.flow import LEVELS, Code, Given, likelihood
+from nmflowgan_cli.models.flow import LEVELS, Code, Given, dequantise, likelihood, quantise
 from nmflowgan_cli.models.lite import LiteNMFlowGAN
 from nmflowgan_cli.models.paper import PaperNMFlowGAN
 from nmflowgan_cli.models.spatial import FOLDED
@@ -46,7 +46,7 @@ class Trainee(Protocol):
         ...
 
     def views(self, batch: Batch) -> Views:
-        """Noise for the critic; the fake carries the gradient of the spatial network alone."""
+        """Noise for the critic; the fake carries the gradient of the spatial network, and of the flow if joint."""
         ...
 
 
@@ -54,10 +54,12 @@ class LiteTrainee:
     """Likelihood of counts that were never rounded; the critic compares latents (whitened noise).
 
     Real counts were: `complete` puts points in their place, and finds the Bayer phase (see points.py).
+    Joint training plays the same game, but what is made goes through the flow to noise and back.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.model = LiteNMFlowGAN(vocabulary)
+    def __init__(self, vocabulary: Vocabulary, options: Mapping[str, Any], *, joint: bool) -> None:
+        self.joint = joint
+        self.model = LiteNMFlowGAN(vocabulary, **options)
         self.flow, self.spatial = self.model.flow, self.model.spatial
         self.critic = PatchCritic(2 * FOLDED)
 
@@ -74,8 +76,19 @@ class LiteTrainee:
         with torch.no_grad():
             _, real = likelihood(self.flow, noisy, given, 0.5)
         fake = self.model.correlate(torch.randn_like(real), given)
+        if self.joint:
+            fake = self._sampled(fake, given)
         context = bayer.fold(given.clean)
         return Views(real, fake, lambda noise: self.critic(torch.cat([bayer.fold(noise), context], 1)))
+
+    def _sampled(self, latents: Tensor, given: Given) -> Tensor:
+        """The same latents, by way of the noise that the flow makes of them: their gradient reaches the flow.
+
+        The flow that whitens that noise again is held still, so it cannot answer the critic but by its samples.
+        """
+        held = {name: parameter.detach() for name, parameter in self.flow.named_parameters()}
+        noisy = self.flow.inverse(latents, given)
+        return torch.func.functional_call(self.flow, held, (noisy, given))[0]
 
     def _given(self, batch: Batch) -> Given:
         code = encode(self.model.vocabulary, batch.conditions).to(batch.clean.device)
@@ -83,10 +96,14 @@ class LiteTrainee:
 
 
 class PaperTrainee:
-    """Likelihood of integer counts; the critic compares noise in counts, as in the paper (section III-D)."""
+    """Likelihood of integer counts; the critic compares noise in counts, as in the paper (section III-D).
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.model = PaperNMFlowGAN(vocabulary)
+    Joint training lets the gradient pass the rounding to counts as if it were not there (straight-through).
+    """
+
+    def __init__(self, vocabulary: Vocabulary, options: Mapping[str, Any], *, joint: bool) -> None:
+        self.joint = joint
+        self.model = PaperNMFlowGAN(vocabulary, **options)
         self.flow, self.spatial = self.model.flow, self.model.unet
         self.critic = PaperCritic()
 
@@ -101,10 +118,19 @@ class PaperTrainee:
 
     def views(self, batch: Batch) -> Views:
         code, fields, noisy = self._inputs(batch)
-        with torch.no_grad():
-            pixelwise = self.model.pixelwise_noise(batch.clean, code, fields)
+        pixelwise = self._pixelwise(batch.clean, code, fields)
         fake = LEVELS * self.model.unet(pixelwise / LEVELS)
         return Views(noisy - batch.clean, fake, lambda noise: self.critic(noise, batch.clean))
+
+    def _pixelwise(self, clean: Tensor, code: Code, fields: Fields) -> Tensor:
+        """The flow's noise in integer counts; if joint, with the gradient of what was rounded."""
+        if not self.joint:
+            with torch.no_grad():
+                return self.model.pixelwise_noise(clean, code, fields)
+        mean, deviation = self.model.moments(clean, code, fields)
+        noise = mean + deviation * fields.latent
+        counts = quantise(dequantise(clean, fields.uniform) + noise) - clean
+        return (counts - LEVELS * noise).detach() + LEVELS * noise
 
     def _inputs(self, batch: Batch) -> tuple[Code, Fields, Tensor]:
         code = encode(self.model.vocabulary, batch.conditions).to(batch.clean.device)
@@ -112,6 +138,12 @@ class PaperTrainee:
         return code, fields, batch.noisy.round().clamp(0, 255)
 
 
-def trainee(recipe: Recipe, vocabulary: Vocabulary) -> Trainee:
-    """A fresh model of the recipe's architecture, and its critic."""
-    return {"lite": LiteTrainee, "paper": PaperTrainee}[recipe.architecture](vocabulary)
+def model_options(recipe: Recipe) -> dict[str, Any]:
+    """Keyword arguments of the architecture's class, as a weights file tells them."""
+    return {"without": list(recipe.ablate)} if recipe.ablate else {}
+
+
+def trainee(recipe: Recipe, vocabulary: Vocabulary, options: Mapping[str, Any] | None = None) -> Trainee:
+    """A fresh model of the recipe's architecture, and its critic; `options` of the model by default the recipe's."""
+    make = {"lite": LiteTrainee, "paper": PaperTrainee}[recipe.architecture]
+    return make(vocabulary, model_options(recipe) if options is None else options, joint=recipe.strategy == "joint")
