@@ -56,7 +56,7 @@ def assert_round_and_clip_to(drawn, counts):
 def test_points_round_and_clip_to_their_counts(model):
     for brightest in (40, 255):
         given, _, rounded, _ = made_by(model, brightest)
-        drawn = points.points_of_counts(model, rounded, given)
+        drawn = points.points_of_counts(model, rounded, given, *(torch.rand_like(rounded) for _ in range(2)))
         assert_round_and_clip_to(drawn, rounded)
         assert drawn.min() < -5
 
@@ -65,7 +65,7 @@ def test_points_round_and_clip_to_their_counts(model):
 def test_latents_of_points_are_standard_where_the_model_is_right(model, brightest):
     """However much was clipped; latents of uniform dequantisation are far from it in the dark."""
     given, _, rounded, _ = made_by(model, brightest)
-    drawn = points.points_of_counts(model, rounded, given)
+    drawn = points.points_of_counts(model, rounded, given, *(torch.rand_like(rounded) for _ in range(2)))
     _, latents = likelihood(model.flow, drawn, given, 0.5)
     assert latents.mean().item() == pytest.approx(0, abs=0.01)
     assert latents.std().item() == pytest.approx(1, abs=0.01)

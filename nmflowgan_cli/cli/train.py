@@ -95,6 +95,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train weights; the folder of the run holds checkpoint.pt, metrics.jsonl and, at the end, model.safetensors."""
+    from nmflowgan_cli.training import distributed
     from nmflowgan_cli.training import recipe as recipes
     from nmflowgan_cli.training.run import run_training
     from nmflowgan_cli.training.sources import DataOptions, census_toml
@@ -115,7 +116,7 @@ def train(
     if dry_run:
         typer.echo(recipes.to_toml(recipe) + census_toml(options, recipe.patch))
         return
-    with training_progress(recipe.steps, quiet=quiet) as progress:
+    with training_progress(recipe.steps, quiet=quiet or not distributed.leads()) as progress:
         outcome = run_training(
             recipe,
             options,
@@ -130,7 +131,8 @@ def train(
         )
     if outcome.interrupted:
         raise KeyboardInterrupt
-    typer.echo(outcome.weights or output)
+    if distributed.leads():
+        typer.echo(outcome.weights or output)
 
 
 def _given(**options: int | StrEnum | None) -> dict[str, int | str]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.checkpoints.format import save as save_weights
 from nmflowgan_cli.data.simulate import Batch, Source
 from nmflowgan_cli.errors import TrainingError
-from nmflowgan_cli.training import state
+from nmflowgan_cli.training import distributed, state
 from nmflowgan_cli.training.recipe import Recipe
 from nmflowgan_cli.training.recipe import settings as settings_of
 from nmflowgan_cli.training.steps import AdversarialStep, LikelihoodStep, Metrics
@@ -87,6 +88,7 @@ def train(
     for module in (learner.model, learner.critic):
         # Channels last: three times as fast as the default for networks of so few channels.
         module.to(options.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    distributed.share_batch_norms(learner.model)
     flow_step, spatial_step = LikelihoodStep(learner, recipe), AdversarialStep(learner, recipe)
     parts = {
         "model": learner.model,
@@ -99,9 +101,11 @@ def train(
     step = state.restore(options.run, settings, parts, rng) if options.resume else 0
     deadline = time.monotonic() + options.time_limit
 
-    with interruptible() as interruption, (options.run / METRICS).open("a", encoding="utf-8") as log:
-        while step < recipe.steps and not interruption.asked and time.monotonic() < deadline:
-            batch = learner.complete(_to_device(source.batch(recipe.batch, rng), options.device))
+    log_path = options.run / METRICS if distributed.leads() else Path(os.devnull)
+    with interruptible() as interruption, log_path.open("a", encoding="utf-8") as log:
+        while step < recipe.steps and not distributed.any_of_them(interruption.asked or time.monotonic() >= deadline):
+            whole = source.batch(recipe.batch, rng)
+            batch = learner.complete(_to_device(distributed.part(whole), options.device))
             metrics: Metrics = {}
             learner.flow.train(mode=step < recipe.flow_until)
             # The game first: in joint training it leaves a gradient to the step of the flow.
@@ -109,18 +113,21 @@ def train(
                 metrics |= spatial_step(batch, step)
             if step < recipe.flow_until:
                 metrics |= flow_step(batch, step)
-            _refuse_nan(metrics, step, batch, options.run)
+            metrics = distributed.mean_metrics(metrics)
+            _refuse_nan(metrics, step, whole, options.run)
             step += 1
             progress(step, metrics)
             if step % options.log_every == 0:
                 print(json.dumps({"step": step, **metrics}), file=log, flush=True)
-            if step % options.checkpoint_every == 0:
+            if step % options.checkpoint_every == 0 and distributed.leads():
                 state.save(options.run, step, settings, parts, rng)
-        state.save(options.run, step, settings, parts, rng)
+        if distributed.leads():
+            state.save(options.run, step, settings, parts, rng)
 
     finished = step == recipe.steps
-    weights = export(learner, spatial_step, header, options.run / WEIGHTS) if finished else None
-    return Outcome(step, finished, interruption.asked, weights)
+    writes = finished and distributed.leads()
+    weights = export(learner, spatial_step, header, options.run / WEIGHTS) if writes else None
+    return Outcome(step, finished, distributed.any_of_them(interruption.asked), weights)
 
 
 def export(learner: Trainee, spatial_step: AdversarialStep, header: Header, path: Path) -> Path:

@@ -19,6 +19,7 @@ from nmflowgan_cli.models import transfer
 from nmflowgan_cli.models.base import encode
 from nmflowgan_cli.models.flow import LEVELS, Code, ConditionalAffine, Given
 from nmflowgan_cli.models.lite import WHITE, ChannelMixing, LiteNMFlowGAN
+from nmflowgan_cli.training import distributed
 
 PHASE_WINDOW = 32
 """Side of the window that the phase is judged by: in its 3,072 values the phases differ by some hundred nats."""
@@ -29,15 +30,19 @@ LOWEST, HIGHEST = -255.0, 510.0
 @torch.no_grad()
 def complete(model: LiteNMFlowGAN, batch: Batch) -> Batch:
     """The batch with points instead of rounded counts, and a phase for every patch; itself if it has no real ones."""
-    if batch.rounded is None or not batch.rounded.any():
+    if batch.rounded is None:
         return batch
+    # Drawn for all patches: processes that share a batch must agree on how many numbers they drew.
+    start, sweep = (distributed.rand_like(batch.noisy) for _ in range(2))
     real = batch.rounded
+    if not real.any():
+        return batch
     clean, noisy = batch.clean[real], batch.noisy[real]
     conditions = [batch.conditions[index] for index in real.nonzero()[:, 0].tolist()]
     code = encode(model.vocabulary, conditions).to(clean.device)
     phases = likeliest_phases(model, clean, noisy, code)
     all_noisy, all_phases = batch.noisy.clone(), batch.phase.clone()
-    all_noisy[real] = points_of_counts(model, noisy, model.given(clean, code, phases))
+    all_noisy[real] = points_of_counts(model, noisy, model.given(clean, code, phases), start[real], sweep[real])
     all_phases[real] = phases
     return batch._replace(noisy=all_noisy, phase=all_phases, rounded=None)
 
@@ -56,23 +61,24 @@ def likeliest_phases(model: LiteNMFlowGAN, clean: Tensor, noisy: Tensor, code: C
 
 
 @torch.no_grad()
-def points_of_counts(model: LiteNMFlowGAN, noisy: Tensor, given: Given) -> Tensor:
+def points_of_counts(model: LiteNMFlowGAN, noisy: Tensor, given: Given, start: Tensor, sweep: Tensor) -> Tensor:
     """Numbers that round and clip to the counts `noisy` (N, 3, H, W), drawn from the flow's own distribution.
 
     A sweep of Gibbs sampling: each channel in turn, given the other two, from its Gaussian cut off at the interval
     of its count. It starts at uniform dequantisation. The noise of neighbours is drawn apart, as the flow sees it.
+    `start`, `sweep`: like `noisy`, uniform in [0, 1), which dequantise and draw from the Gaussians.
     """
     matrix, offset = whitening(model, given)
     clean = transfer.to_linear((LEVELS * given.clean - 0.5) / WHITE)
     low = transfer.to_linear(torch.where(noisy > 0, noisy - 0.5, LOWEST) / WHITE) - clean
     high = transfer.to_linear(torch.where(noisy < WHITE, noisy + 0.5, HIGHEST) / WHITE) - clean
-    noise = transfer.to_linear((noisy + torch.rand_like(noisy) - 0.5) / WHITE) - clean
+    noise = transfer.to_linear((noisy + start - 0.5) / WHITE) - clean
     latents = (matrix * noise[:, None]).sum(2) + offset
     for channel in range(3):
         column = matrix[:, :, channel]
         precision = column.square().sum(1)
         mean = noise[:, channel] - (column * latents).sum(1) / precision
-        drawn = truncated_normal(mean, precision.rsqrt(), low[:, channel], high[:, channel], torch.rand_like(mean))
+        drawn = truncated_normal(mean, precision.rsqrt(), low[:, channel], high[:, channel], sweep[:, channel])
         latents = latents + column * (drawn - noise[:, channel])[:, None]
         noise[:, channel] = drawn
     return WHITE * transfer.from_linear(noise + clean)

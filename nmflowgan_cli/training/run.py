@@ -5,7 +5,7 @@ from pathlib import Path
 from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.errors import TrainingError
 from nmflowgan_cli.runtime import resolve_device
-from nmflowgan_cli.training import state
+from nmflowgan_cli.training import distributed, state
 from nmflowgan_cli.training.loop import Outcome, Progress, RunOptions, train
 from nmflowgan_cli.training.recipe import Recipe
 from nmflowgan_cli.training.sources import DataOptions, open_source
@@ -43,7 +43,8 @@ def run_training(
         terms=terms,
     )
     options = RunOptions(run=run, device=chosen_device, resume=resume, time_limit=time_limit)
-    return train(recipe, source, header, options, seed=seed, progress=progress)
+    with distributed.processes(chosen_device, batch=recipe.batch):
+        return train(recipe, source, header, options, seed=seed, progress=progress)
 
 
 def _make_folder(run: Path) -> None:

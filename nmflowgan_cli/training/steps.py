@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nmflowgan_cli.data.simulate import Batch
-from nmflowgan_cli.training import losses, schedules
+from nmflowgan_cli.training import distributed, losses, schedules
 from nmflowgan_cli.training.recipe import Recipe
 from nmflowgan_cli.training.trainees import Trainee, Views
 
@@ -41,6 +41,7 @@ class LikelihoodStep:
         nll, deviation = self.trainee.likelihood(batch)
         # In joint training the generator's gradient is there already.
         nll.backward()
+        distributed.average_gradients(self.parameters)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
@@ -106,7 +107,7 @@ class AdversarialStep:
         loss = loss_of(views.judge(views.real), views.judge(fake))
         total = loss
         if played % self.recipe.penalty_every == 0:
-            share = torch.rand(len(fake), device=fake.device)
+            share = distributed.rand_like(fake.new_empty(len(fake)))
             penalty = (
                 losses.r1_penalty(views.judge, views.real)
                 if logistic
@@ -115,6 +116,7 @@ class AdversarialStep:
             total = loss + self.recipe.penalty * self.recipe.penalty_every * penalty
         self.critic_optimiser.zero_grad(set_to_none=True)
         total.backward()
+        distributed.average_gradients(self.trainee.critic.parameters())
         self.critic_optimiser.step()
         return _scalars(critic=loss)
 
@@ -125,11 +127,12 @@ class AdversarialStep:
         loss = loss_of(views.judge(views.fake))
         metrics = _scalars(generator=loss)
         if self.recipe.covariance_weight:
-            mismatch = losses.moments_mismatch(self._moments_of(views.real), losses.patch_moments(views.fake))
+            mismatch = losses.moments_mismatch(self._moments_of(views.real), _moments_of_all(views.fake))
             metrics |= _scalars(moments=mismatch)
             loss = loss + self.recipe.covariance_weight * mismatch
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        distributed.average_gradients(self.trainee.spatial.parameters())
         self.optimiser.step()
         self._scale_share_of_flow()
         self.trainee.critic.requires_grad_(True)  # noqa: FBT003
@@ -142,7 +145,7 @@ class AdversarialStep:
                 parameter.grad *= self.recipe.adversarial_share
 
     def _moments_of(self, real: Tensor, *, memory: float = 0.99) -> Tensor:
-        now = losses.patch_moments(real)
+        now = _moments_of_all(real)
         before = now if self.real_moments is None else self.real_moments
         self.real_moments = memory * before + (1 - memory) * now
         return self.real_moments
@@ -154,6 +157,10 @@ class AdversarialStep:
         if self.average is None:
             self.average = deepcopy(self.trainee.spatial)
         _lerp(self.average.parameters(), self.trainee.spatial.parameters(), 1 - self.recipe.average_decay)
+
+
+def _moments_of_all(latents: Tensor) -> Tensor:
+    return distributed.mean_over_parts(losses.patch_moments(latents))
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from nmflowgan_cli.models.flow import LEVELS, Code, Given, dequantise, likelihoo
 from nmflowgan_cli.models.lite import LiteNMFlowGAN
 from nmflowgan_cli.models.paper import PaperNMFlowGAN
 from nmflowgan_cli.models.spatial import FOLDED
-from nmflowgan_cli.training import points
+from nmflowgan_cli.training import distributed, points
 from nmflowgan_cli.training.recipe import Recipe
 
 
@@ -68,14 +68,14 @@ class LiteTrainee:
 
     def likelihood(self, batch: Batch) -> tuple[Tensor, Tensor]:
         nll, latents = likelihood(self.flow, batch.noisy, self._given(batch), 0.5)
-        return nll.mean() / batch.clean[0].numel(), latents.std()
+        return nll.mean() / batch.clean[0].numel(), distributed.deviation(latents)
 
     def views(self, batch: Batch) -> Views:
         clean, noisy = bayer.aligned(batch.clean, batch.phase), bayer.aligned(batch.noisy, batch.phase)
         given = self._given(batch._replace(clean=clean, noisy=noisy, phase=torch.zeros_like(batch.phase)))
         with torch.no_grad():
             _, real = likelihood(self.flow, noisy, given, 0.5)
-        fake = self.model.correlate(torch.randn_like(real), given)
+        fake = self.model.correlate(distributed.randn_like(real), given)
         if self.joint:
             fake = self._sampled(fake, given)
         context = bayer.fold(given.clean)
@@ -113,8 +113,8 @@ class PaperTrainee:
     def likelihood(self, batch: Batch) -> tuple[Tensor, Tensor]:
         code, fields, noisy = self._inputs(batch)
         given = self.model.given(batch.clean, code, fields)
-        nll, latents = likelihood(self.flow, noisy, given, torch.rand_like(noisy))
-        return nll.mean() / noisy[0].numel(), latents.std()
+        nll, latents = likelihood(self.flow, noisy, given, distributed.rand_like(noisy))
+        return nll.mean() / noisy[0].numel(), distributed.deviation(latents)
 
     def views(self, batch: Batch) -> Views:
         code, fields, noisy = self._inputs(batch)
@@ -134,7 +134,7 @@ class PaperTrainee:
 
     def _inputs(self, batch: Batch) -> tuple[Code, Fields, Tensor]:
         code = encode(self.model.vocabulary, batch.conditions).to(batch.clean.device)
-        fields = Fields(torch.randn_like(batch.clean), torch.rand_like(batch.clean))
+        fields = Fields(distributed.randn_like(batch.clean), distributed.rand_like(batch.clean))
         return code, fields, batch.noisy.round().clamp(0, 255)
 
 
