@@ -6,7 +6,7 @@ is an error that lists what exists, and an ISO between two trained ones is inter
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nmflowgan_cli.errors import ConditionError
 
@@ -35,8 +35,10 @@ def _simplified(name: str) -> str:
     return "".join(character for character in name.lower() if character.isalnum())
 
 
-def camera_code(name: str, known: tuple[str, ...] = tuple(CAMERA_NAMES)) -> str:
-    """The code among `known` that `name` means: a code or (part of) a full name, in any case.
+def camera_code(
+    name: str, known: tuple[str, ...] = tuple(CAMERA_NAMES), names: Mapping[str, str] = CAMERA_NAMES
+) -> str:
+    """The code among `known` that `name` means: a code or (part of) a full name of `names`, in any case.
 
     "IP", "ip", "iPhone 7" and "Apple iPhone 7" all mean IP. Raises ConditionError where nothing,
     or more than one camera, fits.
@@ -44,10 +46,10 @@ def camera_code(name: str, known: tuple[str, ...] = tuple(CAMERA_NAMES)) -> str:
     wanted = _simplified(name)
     codes = [code for code in known if _simplified(code) == wanted]
     if not codes and len(wanted) > 2:
-        codes = [code for code in known if wanted in _simplified(CAMERA_NAMES.get(code, code))]
+        codes = [code for code in known if wanted in _simplified(names.get(code, code))]
     if len(codes) == 1:
         return codes[0]
-    listed = ", ".join(f"{code} ({CAMERA_NAMES[code]})" if code in CAMERA_NAMES else code for code in known)
+    listed = ", ".join(f"{code} ({names[code]})" if code in names else code for code in known)
     problem = "is ambiguous" if codes else "is unknown"
     raise ConditionError(f"camera {name!r} {problem}", f"known cameras: {listed}")
 
@@ -63,20 +65,26 @@ class Vocabulary:
     cameras: tuple[str, ...]
     isos: tuple[int, ...]
     trained: Mapping[str, Mapping[int, int]]
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Full names of cameras that CAMERA_NAMES does not know, by code."""
 
     def trained_isos(self, camera: str) -> list[int]:
         return sorted(iso for iso, patches in self.trained.get(camera, {}).items() if patches > 0)
 
+    def code(self, name: str) -> str:
+        """The code of the camera that `name` means, see `camera_code`; raises ConditionError."""
+        return camera_code(name, self.cameras, {**CAMERA_NAMES, **self.names})
+
     def parse(self, camera: str, iso: int) -> Condition:
         """The condition of a camera's code or name and an ISO; raises ConditionError if untrained."""
-        condition = Condition(camera_code(camera, self.cameras), iso)
+        condition = Condition(self.code(camera), iso)
         self.check(condition)
         return condition
 
     def check(self, condition: Condition) -> None:
         """Raise ConditionError, listing what exists, unless the model was trained around `condition`."""
         if condition.camera not in self.cameras:
-            camera_code(condition.camera, self.cameras)
+            self.code(condition.camera)
         isos = self.trained_isos(condition.camera)
         if not isos:
             raise ConditionError(

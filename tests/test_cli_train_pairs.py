@@ -44,6 +44,38 @@ def test_real_pairs_end_in_weights_that_know_their_cameras(data, tmp_path, monke
     assert (set(header["cameras"]) == {"IP", "X1"}) == (not simulated)
 
 
+def test_a_new_camera_is_added_to_weights(data, tmp_path):
+    """By its code or its full name, beside the cameras that the weights knew."""
+    first = _train(data, "--camera", "IP", "-o", tmp_path / "first", "--terms", "MIT", *TINY)
+    weights = first.stdout.strip()
+    flags = ["--init", weights, "--rate", "0.3", "--camera", "X1", "--camera-name", "Fine X100", *TINY]
+    done = _train(data, *flags, "-o", tmp_path / "second")
+    assert done.returncode == 0, done.stderr
+    info = [sys.executable, "-m", "nmflowgan_cli", "weights", "info", done.stdout.strip(), "--json"]
+    header = json.loads(subprocess.run(info, capture_output=True, text=True, check=True).stdout)
+    assert (header["cameras"], header["camera_names"]) == (["IP", "X1"], {"X1": "Fine X100"})
+    assert (header["isos"], header["terms"], header["data"][0]) == ([800, 640], "MIT", "weights first")
+    noisy = [sys.executable, "-m", "nmflowgan_cli", "synthesize", str(data / "a.png"), "--weights", done.stdout.strip()]
+    made = [*noisy, "-c", "fine x100", "-i", "640", "-o", str(tmp_path / "noisy.png")]
+    subprocess.run(made, capture_output=True, check=True)
+    assert (tmp_path / "noisy.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--init", "nowhere.safetensors"], 4, "error: no such weights file: nowhere.safetensors"),
+        (["--camera-name", "Fine X100"], 2, "names one camera, the data have IP, X1 (say which by --camera)"),
+        (["--rate", "-1"], 2, "error: --rate -1.0 is no factor"),
+    ],
+)
+def test_what_cannot_be_gone_on_from(data, tmp_path, arguments, code, message):
+    done = _train(data, "-o", tmp_path / "run", *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_dry_run_counts_the_patches(data, tmp_path):
     done = _train(data, "-o", tmp_path / "run", "--dry-run")
     printed = tomllib.loads(done.stdout)

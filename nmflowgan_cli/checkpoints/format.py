@@ -56,6 +56,7 @@ class Header:
             "architecture": self.architecture,
             "options": dict(self.options),
             "cameras": list(self.vocabulary.cameras),
+            "camera_names": dict(self.vocabulary.names),
             "isos": list(self.vocabulary.isos),
             "trained": trained,
             "data": list(self.data),
@@ -67,10 +68,11 @@ class Header:
     def from_json(values: Mapping[str, Any]) -> "Header":
         """The header of `to_json`; raises KeyError, TypeError, ValueError or AttributeError where it is not one."""
         trained = {c: {int(iso): int(n) for iso, n in isos.items()} for c, isos in values["trained"].items()}
+        names = dict(values.get("camera_names", {}))
         return Header(
             architecture=str(values["architecture"]),
             options=dict(values["options"]),
-            vocabulary=Vocabulary(tuple(map(str, values["cameras"])), tuple(map(int, values["isos"])), trained),
+            vocabulary=Vocabulary(tuple(map(str, values["cameras"])), tuple(map(int, values["isos"])), trained, names),
             name=str(values["name"]),
             data=tuple(map(str, values["data"])),
             terms=str(values["terms"]),

@@ -15,6 +15,7 @@ Examples:
   nmflowgan train SIDD_Medium_Srgb/ --split nm-flowgan -o runs/sidd
   nmflowgan train --simulate photos/ --preset lite -o runs/first
   nmflowgan train --simulate photos/ -o runs/first --resume --time-limit 55m
+  nmflowgan train my-pairs/ --camera X100 --init sidd-lite --rate 0.3 -o runs/x100
 """
 
 
@@ -69,6 +70,9 @@ def train(
     camera: Annotated[
         str, typer.Option(help="The only camera to learn; also names that of clean/ and noisy/.  [default: all]")
     ] = "",
+    camera_name: Annotated[
+        str, typer.Option(help="Full name of the one camera of the data, like Fujifilm X100.  [default: its code]")
+    ] = "",
     iso: Annotated[int | None, typer.Option(min=1, help="ISO of clean/ and noisy/, where paths do not say it.")] = None,
     preset: Annotated[
         Preset, typer.Option(help="lite (default of new training) or paper (31 M parameters).")
@@ -79,6 +83,16 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps in all (paper).  [default: the preset's]")] = None,
     batch: Annotated[int | None, typer.Option(help="Patches a step.  [default: the preset's]")] = None,
+    init: Annotated[
+        str,
+        typer.Option(
+            help="Weights to go on from: name or path; cameras and ISOs of the data are added to theirs.  "
+            "[default: a fresh model]"
+        ),
+    ] = "",
+    rate: Annotated[
+        float, typer.Option(help="Factor on the learning rates; below 1 to go on from good weights.")
+    ] = 1.0,
     strategy: Annotated[
         Strategy | None, typer.Option(help="How flow and spatial network learn.  [default: the preset's]")
     ] = None,
@@ -99,11 +113,13 @@ def train(
     from nmflowgan_cli.training import recipe as recipes
     from nmflowgan_cli.training.run import run_training
     from nmflowgan_cli.training.sources import DataOptions, census_toml
+    from nmflowgan_cli.training.start import find, recipe_from
 
     changes = _given(flow_steps=flow_steps, spatial_steps=spatial_steps, steps=steps, batch=batch, strategy=strategy)
-    recipe = recipes.without(
-        recipes.preset(preset.value, **changes), tuple(dict.fromkeys(part.value for part in ablate or ()))
-    )
+    ablated = tuple(dict.fromkeys(part.value for part in ablate or ()))
+    recipe = recipes.without(recipes.preset(preset.value, **changes), ablated)
+    weights = find(init) if init else None
+    recipe = recipes.scaled(recipe_from(recipe, weights) if weights else recipe, rate)
     options = DataOptions(
         pairs=data,
         simulate=simulate,
@@ -123,6 +139,8 @@ def train(
             output,
             name=name or output.resolve().name,
             terms=terms,
+            init=weights,
+            camera_name=camera_name,
             seed=seed,
             device=device,
             resume=resume,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nmflowgan_cli.conditions import Condition, Vocabulary, camera_code
+from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.errors import ConditionError
 from nmflowgan_cli.randomness import picture_key
 
@@ -50,7 +50,7 @@ def choices(vocabulary: Vocabulary, cameras: Sequence[str], isos: Sequence[str])
     if not ranges or not names:
         raise ConditionError("a camera and an ISO are needed", "for example --camera IP --iso 800")
     if ANY not in names:
-        codes = dict.fromkeys(camera_code(name, vocabulary.cameras) for name in names)
+        codes = dict.fromkeys(vocabulary.code(name) for name in names)
         return Choices(tuple((code, _known(vocabulary, code, ranges)) for code in codes))
     found = [(code, _known_or_none(vocabulary, code, ranges)) for code in vocabulary.cameras]
     usable = tuple((code, known) for code, known in found if known)

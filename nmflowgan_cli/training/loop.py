@@ -21,6 +21,7 @@ from nmflowgan_cli.errors import TrainingError
 from nmflowgan_cli.training import distributed, state
 from nmflowgan_cli.training.recipe import Recipe
 from nmflowgan_cli.training.recipe import settings as settings_of
+from nmflowgan_cli.training.start import Start
 from nmflowgan_cli.training.steps import AdversarialStep, LikelihoodStep, Metrics
 from nmflowgan_cli.training.trainees import Trainee, trainee
 
@@ -76,15 +77,26 @@ def interruptible() -> Iterator[Interruption]:
 
 
 def train(
-    recipe: Recipe, source: Source, header: Header, options: RunOptions, *, seed: int, progress: Progress
+    recipe: Recipe,
+    source: Source,
+    header: Header,
+    options: RunOptions,
+    *,
+    seed: int,
+    progress: Progress,
+    start: Start | None = None,
 ) -> Outcome:
     """Train by `recipe` on batches of `source`; `header` describes the weights file that is written at the end.
+
+    `start`: what to go on from instead of a fresh model.
 
     Raises TrainingError where a loss is not a number (the last checkpoint stays), or nothing can be saved.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     learner = trainee(recipe, header.vocabulary, header.options)
+    if start is not None:
+        learner.model.load_state_dict(start.state)
     for module in (learner.model, learner.critic):
         # Channels last: three times as fast as the default for networks of so few channels.
         module.to(options.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -97,7 +109,7 @@ def train(
         "spatial": spatial_step,
         **source.parts,
     }
-    settings = {**settings_of(recipe), "seed": seed, **source.settings}
+    settings = {**settings_of(recipe), "seed": seed, "init": start.sha256 if start else "", **source.settings}
     step = state.restore(options.run, settings, parts, rng) if options.resume else 0
     deadline = time.monotonic() + options.time_limit
 

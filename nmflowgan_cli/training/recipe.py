@@ -155,6 +155,14 @@ def without(recipe: Recipe, parts: tuple[str, ...]) -> Recipe:
     return replace(recipe, ablate=parts)
 
 
+def scaled(recipe: Recipe, factor: float) -> Recipe:
+    """The recipe with `factor` on all learning rates; raises UsageError unless it is positive."""
+    if not 0 < factor < float("inf"):
+        raise UsageError(f"--rate {factor} is no factor on the learning rates", "a positive number, like 0.3")
+    rates = {name: factor * getattr(recipe, name) for name in ("flow_rate", "spatial_rate", "critic_rate")}
+    return replace(recipe, **rates)
+
+
 def settings(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, which a checkpoint remembers."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(recipe).items()}
