@@ -1,0 +1,144 @@
+"""Patches a second of a training step, against the plain order of the authors' code with the same networks and losses.
+
+The plain order, for each batch: every `generator_every`-th time a step of the generator, the flow with it; then a step
+of the critic, for which the whole generator runs again, its likelihood and the gradient of that included. Here instead
+the flow learns from every batch, and the critic and the generator share what was made. Settings are equal, both train
+flow and game together in float32; rounds of both take turns, and the ratio is that of the medians.
+
+    python benchmarks/training_throughput.py [--architecture lite paper] [--rounds 5] [--threads 2]
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nmflowgan_cli.data.profiles import camera_profiles
+from nmflowgan_cli.data.simulate import Batch, Simulator, load_clean
+from nmflowgan_cli.training import losses, recipe
+from nmflowgan_cli.training.recipe import Recipe
+from nmflowgan_cli.training.steps import AdversarialStep, LikelihoodStep
+from nmflowgan_cli.training.trainees import Trainee, trainee
+
+PHOTOS = Path(__file__).parents[1] / "photos"
+Step = Callable[[Batch, int], None]
+
+
+def fresh(chosen: Recipe, simulator: Simulator, memory_format: torch.memory_format) -> Trainee:
+    torch.manual_seed(0)
+    learner = trainee(chosen, simulator.vocabulary(1))
+    for module in (learner.model, learner.critic):
+        module.to(memory_format=memory_format)  # pyright: ignore[reportCallIssue]
+    return learner
+
+
+def ours(chosen: Recipe, simulator: Simulator) -> Step:
+    """The steps of `nmflowgan train`."""
+    learner = fresh(chosen, simulator, torch.channels_last)
+    flow_step, game_step = LikelihoodStep(learner, chosen), AdversarialStep(learner, chosen)
+
+    def step(batch: Batch, number: int) -> None:
+        batch = batch._replace(**{name: _channels_last(getattr(batch, name)) for name in ("clean", "noisy")})
+        game_step(batch, number)
+        flow_step(batch, number)
+
+    return step
+
+
+def _channels_last(picture: torch.Tensor) -> torch.Tensor:
+    return picture.to(memory_format=torch.channels_last)
+
+
+def plain(chosen: Recipe, simulator: Simulator) -> Step:
+    """The order of the authors' code, without more thought."""
+    learner = fresh(chosen, simulator, torch.contiguous_format)
+    adam = torch.optim.Adam
+    generator = [*learner.flow.parameters(), *learner.spatial.parameters()]
+    generator_optimiser = adam(generator, lr=chosen.spatial_rate, betas=chosen.betas)
+    critic_optimiser = adam(learner.critic.parameters(), lr=chosen.critic_rate, betas=chosen.betas)
+    logistic = chosen.adversarial_loss == "logistic"
+    critic_loss = losses.logistic_critic_loss if logistic else losses.wasserstein_critic_loss
+    generator_loss = losses.logistic_generator_loss if logistic else losses.wasserstein_generator_loss
+
+    def step(batch: Batch, number: int) -> None:
+        if number % chosen.generator_every == 0:
+            nll, views = learner.likelihood(batch)[0], learner.views(batch)
+            loss = nll + generator_loss(views.judge(views.fake))
+            if chosen.covariance_weight:
+                moments = (losses.patch_moments(latents) for latents in (views.real, views.fake))
+                loss = loss + chosen.covariance_weight * losses.moments_mismatch(*moments)
+            generator_optimiser.zero_grad()
+            loss.backward()
+            generator_optimiser.step()
+        nll, views = learner.likelihood(batch)[0], learner.views(batch)
+        fake = views.fake.detach()
+        loss = nll + critic_loss(views.judge(views.real), views.judge(fake))
+        if number % chosen.penalty_every == 0:
+            penalty = (
+                losses.r1_penalty(views.judge, views.real)
+                if logistic
+                else losses.gradient_penalty(views.judge, views.real, fake, torch.rand(len(fake)))
+            )
+            loss = loss + chosen.penalty * chosen.penalty_every * penalty
+        critic_optimiser.zero_grad()
+        loss.backward()
+        critic_optimiser.step()
+
+    return step
+
+
+def seconds(step: Step, batches: list[Batch], first: int) -> float:
+    began = time.perf_counter()
+    for number, batch in enumerate(batches, first):
+        step(batch, number)
+    return time.perf_counter() - began
+
+
+def compare(chosen: Recipe, rounds: int) -> None:
+    simulator = Simulator(load_clean(PHOTOS, smallest=chosen.patch), camera_profiles(), chosen.patch)
+    # Whole cycles of critic and generator, and of the penalty, so that every round has the same work.
+    cycle = int(np.lcm(chosen.generator_every, chosen.penalty_every))
+    rng = np.random.default_rng(0)
+    batches = [simulator.batch(chosen.batch, rng) for _ in range(cycle)]
+    steps = {"plain order": plain(chosen, simulator), "ours": ours(chosen, simulator)}
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in range(rounds + 1):
+        for name, step in steps.items():
+            times[name].append(seconds(step, batches, turn * cycle))
+    patches = chosen.batch * cycle
+    rates = {name: patches / statistics.median(spent[1:]) for name, spent in times.items()}
+    flow = {"plain order": rates["plain order"] / chosen.generator_every, "ours": rates["ours"]}
+    print(f"{chosen.architecture}: batch {chosen.batch}, patches of {chosen.patch}, {rounds} rounds of {cycle} steps")
+    for name, rate in rates.items():
+        print(f"  {name}: {rate:.2f} patches/s; the flow learns from {flow[name]:.2f} patches/s")
+    print(
+        f"  ratio {rates['ours'] / rates['plain order']:.2f}; of what the flow learns from "
+        f"{flow['ours'] / flow['plain order']:.2f}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--architecture", nargs="+", choices=("lite", "paper"), default=["lite", "paper"])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=0, help="of torch; as many as it takes by default")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    for architecture in arguments.architecture:
+        if architecture == "lite":
+            # All of its steps train both parts, like the order it is compared with.
+            chosen = recipe.preset("lite", flow_steps=10_000, spatial_steps=10_000, strategy="simultaneous")
+        else:
+            chosen = replace(recipe.paper(steps=10_000), batch=4)
+        compare(chosen, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
