@@ -36,7 +36,9 @@ def test_a_run_ends_in_weights_that_the_other_commands_take(photos, tmp_path):
     done = _train("--simulate", photos, "-o", run, "--terms", "CC0", *TINY)
     assert (done.returncode, done.stdout) == (0, f"{run / 'model.safetensors'}\n")
     assert "step 5/5" in done.stderr
-    assert {path.name for path in run.iterdir()} == {"checkpoint.pt", "metrics.jsonl", "model.safetensors"}
+    written = {"checkpoint.pt", "metrics.jsonl", "model.safetensors", "card.md", "best.safetensors", "grids"}
+    assert {path.name for path in run.iterdir()} == written
+    assert f"nmflowgan train --simulate {photos}" in (run / "card.md").read_text()
     info = [sys.executable, "-m", "nmflowgan_cli", "weights", "info", str(run / "model.safetensors"), "--json"]
     header = json.loads(subprocess.run(info, capture_output=True, text=True, check=True).stdout)
     assert (header["name"], header["terms"], header["architecture"]) == ("run", "CC0", "lite")
@@ -90,6 +92,7 @@ def test_an_interruption_saves_and_the_rest_is_done_later(photos, tmp_path):
         (["--preset", "huge"], 2, "huge"),
         (["--batch", "0"], 2, "error: batch 0"),
         (["--ablate", "cl2"], 2, "cl2"),
+        (["--validate-every", "0"], 2, "error: --validate-every 0"),
         (["--preset", "paper", "--flow-steps", "3"], 2, "--flow-steps"),
     ],
 )

@@ -214,6 +214,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(source, tmp_path, monkeypatch):
         state.save(tmp_path / "run", 1, {}, {}, np.random.default_rng())
     assert (tmp_path / "run" / state.FILE).read_bytes() == before
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "card.md",
         "checkpoint.pt",
         "metrics.jsonl",
         "model.safetensors",

@@ -1,5 +1,7 @@
 """`nmflowgan train`: weights from paired data, from clean photographs and simulated cameras, or from both."""
 
+import shlex
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -105,10 +107,17 @@ def train(
     device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
     time_limit: Annotated[str, typer.Option(help="Save and stop after so long: 90s, 55m, 3h.  [default: none]")] = "",
+    validate_every: Annotated[int, typer.Option(help="Steps from one validation to the next.")] = 500,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also log for TensorBoard, into the run's folder.")
+    ] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the networks: slow to start; needs a C++ compiler on a CPU.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print recipe and number of patches, and stop.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train weights; the folder of the run holds checkpoint.pt, metrics.jsonl and, at the end, model.safetensors."""
+    """Train weights into a folder: in the end model.safetensors and its card.md, on the way the rest."""
     from nmflowgan_cli.training import distributed
     from nmflowgan_cli.training import recipe as recipes
     from nmflowgan_cli.training.run import run_training
@@ -145,6 +154,10 @@ def train(
             device=device,
             resume=resume,
             time_limit=_seconds(time_limit),
+            validate_every=validate_every,
+            tensorboard=tensorboard,
+            compiled=compiled,
+            command=shlex.join(["nmflowgan", *sys.argv[1:]]),
             progress=progress,
         )
     if outcome.interrupted:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import typer
 
 SECONDS_BETWEEN_LINES = 30.0
-SHOWN = ("nll", "std_z", "critic", "generator", "moments")
+SHOWN = ("nll", "std_z", "critic", "generator", "moments", "val_kld")
 
 Show = Callable[[int, Mapping[str, float]], None]
 

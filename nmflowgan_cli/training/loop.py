@@ -14,16 +14,19 @@ from types import FrameType
 import numpy as np
 import torch
 
-from nmflowgan_cli.checkpoints.format import Header
+from nmflowgan_cli.checkpoints.format import Header, write_whole
 from nmflowgan_cli.checkpoints.format import save as save_weights
 from nmflowgan_cli.data.simulate import Batch, Source
 from nmflowgan_cli.errors import TrainingError
+from nmflowgan_cli.training import card as cards
 from nmflowgan_cli.training import distributed, state
 from nmflowgan_cli.training.recipe import Recipe
 from nmflowgan_cli.training.recipe import settings as settings_of
 from nmflowgan_cli.training.start import Start
 from nmflowgan_cli.training.steps import AdversarialStep, LikelihoodStep, Metrics
 from nmflowgan_cli.training.trainees import Trainee, trainee
+from nmflowgan_cli.training.validation import Validation
+from nmflowgan_cli.training.watching import Watch, averaged, board
 
 WEIGHTS = "model.safetensors"
 METRICS = "metrics.jsonl"
@@ -41,6 +44,12 @@ class RunOptions:
     """Seconds, after which it saves and stops."""
     checkpoint_every: int = 500
     log_every: int = 50
+    validate_every: int = 500
+    tensorboard: bool = False
+    compile: str = ""
+    """Backend of `torch.compile` for flow and spatial network; none by default."""
+    command: str = ""
+    """What the user typed, for the card."""
 
 
 @dataclass(frozen=True)
@@ -85,28 +94,25 @@ def train(
     seed: int,
     progress: Progress,
     start: Start | None = None,
+    validation: Validation | None = None,
 ) -> Outcome:
     """Train by `recipe` on batches of `source`; `header` describes the weights file that is written at the end.
 
-    `start`: what to go on from instead of a fresh model.
+    `start`: what to go on from instead of a fresh model. `validation`: what the model is judged by now and then.
 
     Raises TrainingError where a loss is not a number (the last checkpoint stays), or nothing can be saved.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    learner = trainee(recipe, header.vocabulary, header.options)
-    if start is not None:
-        learner.model.load_state_dict(start.state)
-    for module in (learner.model, learner.critic):
-        # Channels last: three times as fast as the default for networks of so few channels.
-        module.to(options.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    distributed.share_batch_norms(learner.model)
+    learner = _learner(recipe, header, options, start)
     flow_step, spatial_step = LikelihoodStep(learner, recipe), AdversarialStep(learner, recipe)
+    watch = Watch(learner, spatial_step, recipe, header, validation, options.run, every=options.validate_every)
     parts = {
         "model": learner.model,
         "critic": learner.critic,
         "flow": flow_step,
         "spatial": spatial_step,
+        "watch": watch,
         **source.parts,
     }
     settings = {**settings_of(recipe), "seed": seed, "init": start.sha256 if start else "", **source.settings}
@@ -114,7 +120,11 @@ def train(
     deadline = time.monotonic() + options.time_limit
 
     log_path = options.run / METRICS if distributed.leads() else Path(os.devnull)
-    with interruptible() as interruption, log_path.open("a", encoding="utf-8") as log:
+    with (
+        interruptible() as interruption,
+        log_path.open("a", encoding="utf-8") as log,
+        board(options.run, wanted=options.tensorboard and distributed.leads()) as show,
+    ):
         while step < recipe.steps and not distributed.any_of_them(interruption.asked or time.monotonic() >= deadline):
             whole = source.batch(recipe.batch, rng)
             batch = learner.complete(_to_device(distributed.part(whole), options.device))
@@ -128,8 +138,11 @@ def train(
             metrics = distributed.mean_metrics(metrics)
             _refuse_nan(metrics, step, whole, options.run)
             step += 1
+            scores = watch(step) if distributed.leads() else {}
+            metrics |= scores
             progress(step, metrics)
-            if step % options.log_every == 0:
+            if step % options.log_every == 0 or scores:
+                show(step, metrics)
                 print(json.dumps({"step": step, **metrics}), file=log, flush=True)
             if step % options.checkpoint_every == 0 and distributed.leads():
                 state.save(options.run, step, settings, parts, rng)
@@ -138,15 +151,33 @@ def train(
 
     finished = step == recipe.steps
     writes = finished and distributed.leads()
-    weights = export(learner, spatial_step, header, options.run / WEIGHTS) if writes else None
+    weights = export(watch, options, seed=seed) if writes else None
     return Outcome(step, finished, distributed.any_of_them(interruption.asked), weights)
 
 
-def export(learner: Trainee, spatial_step: AdversarialStep, header: Header, path: Path) -> Path:
-    """Write the model, with the averaged spatial network where there is one, as a weights file."""
-    if spatial_step.average is not None:
-        learner.spatial.load_state_dict(spatial_step.average.state_dict())
-    save_weights(path, learner.model.state_dict(), header)
+def _learner(recipe: Recipe, header: Header, options: RunOptions, start: Start | None) -> Trainee:
+    """The model and its critic, on their device and ready for the first step."""
+    learner = trainee(recipe, header.vocabulary, header.options)
+    if start is not None:
+        learner.model.load_state_dict(start.state)
+    for module in (learner.model, learner.critic):
+        # Channels last: three times as fast as the default for networks of so few channels.
+        module.to(options.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    distributed.share_batch_norms(learner.model)
+    if options.compile:
+        # Not the critic: its penalty takes gradients of gradients, which compiled networks do not give.
+        for module in (learner.flow, learner.spatial):
+            module.compile(backend=options.compile)
+    return learner
+
+
+def export(watch: Watch, options: RunOptions, *, seed: int) -> Path:
+    """Write the model, with the averaged spatial network where there is one, as a weights file; and its card."""
+    header, path = watch.described(watch.last), options.run / WEIGHTS
+    with averaged(watch.learner, watch.game):
+        save_weights(path, watch.learner.model.state_dict(), header)
+    text = cards.card(header, watch.recipe, command=options.command, seed=seed, seconds=watch.seconds, best=watch.best)
+    write_whole(options.run / cards.FILE, text.encode())
     return path
 
 

@@ -13,6 +13,8 @@ from nmflowgan_cli.training.recipe import Recipe
 from nmflowgan_cli.training.sources import DataOptions, open_source
 from nmflowgan_cli.training.start import start_from
 from nmflowgan_cli.training.trainees import model_options
+from nmflowgan_cli.training.validation import validation_set
+from nmflowgan_cli.training.watching import require_tensorboard
 
 
 def run_training(
@@ -28,6 +30,10 @@ def run_training(
     device: str,
     resume: bool,
     time_limit: float,
+    validate_every: int = 500,
+    tensorboard: bool = False,
+    compiled: bool = False,
+    command: str = "",
     progress: Progress,
 ) -> Outcome:
     """Train on `data`; everything is written into `run`.
@@ -38,6 +44,10 @@ def run_training(
     Raises UsageError or PictureError for bad data or a bad device, TrainingError where `run` holds another training.
     """
     chosen_device = resolve_device(device)
+    if validate_every < 1:
+        raise UsageError(f"--validate-every {validate_every} is no number of steps", "1 or more, like 500")
+    if tensorboard:
+        require_tensorboard()
     source, description = open_source(data, recipe.patch)
     if not resume and (run / state.FILE).exists():
         raise TrainingError(f"{run} holds a training already", "go on with --resume, or choose another --output")
@@ -52,10 +62,20 @@ def run_training(
     start = None
     if init is not None:
         start, header = start_from(init, header)
+    validation = validation_set(data, source, header.vocabulary, recipe.patch)
     _make_folder(run)
-    options = RunOptions(run=run, device=chosen_device, resume=resume, time_limit=time_limit)
+    options = RunOptions(
+        run=run,
+        device=chosen_device,
+        resume=resume,
+        time_limit=time_limit,
+        validate_every=validate_every,
+        tensorboard=tensorboard,
+        compile="inductor" if compiled else "",
+        command=command,
+    )
     with distributed.processes(chosen_device, batch=recipe.batch):
-        return train(recipe, source, header, options, seed=seed, progress=progress, start=start)
+        return train(recipe, source, header, options, seed=seed, progress=progress, start=start, validation=validation)
 
 
 def _named(vocabulary: Vocabulary, camera_name: str) -> Vocabulary:

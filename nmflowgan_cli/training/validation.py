@@ -1,0 +1,97 @@
+"""How good the noise of a model in training is, on patches that are the same at every look.
+
+They are real pairs that are held out where there are any of known cameras and ISOs; else simulated pairs, whose
+exposure and noise training does not draw again, but whose photographs are those of the training.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.data.mixing import MixedSource
+from nmflowgan_cli.data.patches import PairSource
+from nmflowgan_cli.data.simulate import Simulator, Source
+from nmflowgan_cli.errors import ConditionError
+from nmflowgan_cli.evaluation.metrics import ChannelMoments, SpatialCorrelation, kl_divergence
+from nmflowgan_cli.models.base import Fields, NoiseModel, encode
+from nmflowgan_cli.training.sources import DataOptions, read_splits
+
+PATCHES = 64
+AT_ONCE = 16
+SEED = (2312, 10112)
+"""Of all that validation draws, whatever the seed of the training: runs can be compared."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Pairs of patches, and the random fields that a model is given; all on the CPU."""
+
+    clean: Tensor
+    """(N, 3, P, P) float32, integer counts."""
+    noisy: Tensor
+    """(N, 3, P, P) float32, integer counts."""
+    conditions: Sequence[Condition]
+    fields: Fields
+    kind: str
+    """Where the patches come from, in words."""
+
+    @torch.no_grad()
+    def synthesize(self, model: NoiseModel, device: torch.device) -> Tensor:
+        """(N, 3, P, P) float32 integer counts of the model, which must be in evaluation mode; on the CPU."""
+        made: list[Tensor] = []
+        for first in range(0, len(self.clean), AT_ONCE):
+            part = slice(first, first + AT_ONCE)
+            code = encode(model.vocabulary, self.conditions[part]).to(device)
+            fields = Fields(*(field[part].to(device) for field in self.fields))
+            made.append(model.sample(self.clean[part].to(device), code, fields).cpu())
+        return torch.cat(made).round().clamp(0, 255)
+
+    def scores(self, fake: Tensor) -> dict[str, float]:
+        """KLD of patches (width 4), ratio of standard deviations, difference of the correlation at 1 pixel."""
+        real, made = (self._noise(noisy) for noisy in (self.noisy, fake))
+        kld = kl_divergence(real.reshape(len(real), -1), made.reshape(len(made), -1)).mean()
+        (std, lag), (made_std, made_lag) = _strength_and_lag(real), _strength_and_lag(made)
+        return {"val_kld": float(kld), "val_std_ratio": made_std / max(std, 1e-9), "val_lag1": made_lag - lag}
+
+    def _noise(self, noisy: Tensor) -> np.ndarray:
+        return (noisy - self.clean).permute(0, 2, 3, 1).numpy().astype(np.int16)
+
+
+def validation_set(data: DataOptions, source: Source, vocabulary: Vocabulary, patch: int) -> Validation | None:
+    """What a training on `source` is validated by; None where nothing held out is known to `vocabulary`."""
+    held_out = [pair for pair in read_splits(data)["val"] if _known(vocabulary, pair.condition)]
+    if held_out:
+        return draw(PairSource(held_out, patch, balance=data.balance), patch, "held-out real pairs")
+    simulator = source.simulator if isinstance(source, MixedSource) else source
+    return draw(simulator, patch, "simulated pairs") if isinstance(simulator, Simulator) else None
+
+
+def draw(source: Source, patch: int, kind: str, *, patches: int = PATCHES) -> Validation:
+    """The same patches of `source` at every call; torch's generator is left alone."""
+    rng = np.random.default_rng(SEED)
+    batch = source.batch(patches, rng)
+    latent = torch.from_numpy(rng.standard_normal(tuple(batch.clean.shape), np.float32))
+    uniform = torch.from_numpy(rng.random(tuple(batch.clean.shape), np.float32))
+    noisy = batch.noisy.round().clamp(0, 255)
+    kind = f"{len(noisy)} patches of {patch}x{patch} from {kind}"
+    return Validation(batch.clean, noisy, batch.conditions, Fields(latent, uniform), kind)
+
+
+def _known(vocabulary: Vocabulary, condition: Condition) -> bool:
+    try:
+        vocabulary.check(condition)
+    except ConditionError:
+        return False
+    return True
+
+
+def _strength_and_lag(noise: np.ndarray) -> tuple[float, float]:
+    moments, correlation = ChannelMoments(), SpatialCorrelation(1)
+    for patch in noise:
+        moments.add(patch)
+        correlation.add(patch)
+    return moments.std(), float(np.nan_to_num(correlation.lags(1))[0])
