@@ -185,7 +185,14 @@ def test_a_card_tells_how_the_weights_were_made(source, tmp_path):
     front = text.split("---")[1]
     assert "license: other" in front
     assert "library_name: nmflowgan-cli" in front
-    for told in ("# tiny", "`nmflowgan train --simulate photos -o run`", "**Seed**: 0", "val_kld", "flow_rate = 0.003"):
+    for told in (
+        "# tiny",
+        "`nmflowgan train --simulate photos -o run`",
+        "**Seed**: 0",
+        "val_kld",
+        "| Apple iPhone 7 | 100, 400,",
+        "flow_rate = 0.003",
+    ):
         assert told in text
     header = Header(architecture="lite", options={}, vocabulary=source.vocabulary(10), name="x", terms="MIT")
     told = card(header, recipe.lite(), command="", seed=1, seconds=90, best={})

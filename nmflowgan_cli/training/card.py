@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from nmflowgan_cli.checkpoints.format import Header
+from nmflowgan_cli.conditions import CAMERA_NAMES
 from nmflowgan_cli.training.recipe import Recipe, to_toml
 
 FILE = "card.md"
@@ -12,6 +13,7 @@ LICENCES = {"mit": "mit", "cc0": "cc0-1.0", "cc0-1.0": "cc0-1.0", "cc-by-4.0": "
 
 def card(header: Header, recipe: Recipe, *, command: str, seed: int, seconds: float, best: Mapping[str, float]) -> str:
     """The card as Markdown with front matter; what only the trainer knows is left to be written."""
+    names = {**CAMERA_NAMES, **header.vocabulary.names}
     trained = {
         camera: ", ".join(map(str, header.vocabulary.trained_isos(camera))) for camera in header.vocabulary.cameras
     }
@@ -32,11 +34,7 @@ def card(header: Header, recipe: Recipe, *, command: str, seed: int, seconds: fl
             "",
             "| camera | trained at ISO |",
             "|---|---|",
-            *(
-                f"| {header.vocabulary.names.get(camera, camera)} | {isos} |"
-                for camera, isos in trained.items()
-                if isos
-            ),
+            *(f"| {names.get(camera, camera)} | {isos} |" for camera, isos in trained.items() if isos),
             "",
             f"- **Data**: {'; '.join(header.data) or 'not told'}",
             f"- **Terms**: {header.terms or 'not told'}",
