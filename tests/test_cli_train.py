@@ -58,9 +58,10 @@ def test_dry_run_prints_the_recipe_and_writes_nothing(photos, tmp_path):
 
 
 def test_strategy_and_ablations_are_part_of_the_recipe(photos, tmp_path):
-    flags = ["--strategy", "joint", "--ablate", "sdl", "--ablate", "sal", *TINY]
+    flags = ["--strategy", "joint", "--ablate", "sdl", "--ablate", "sal", "--precision", "bfloat16", *TINY]
     values = tomllib.loads(_train("--simulate", photos, "-o", tmp_path / "run", "--dry-run", *flags).stdout)
     assert (values["strategy"], values["ablate"]) == ("joint", ["sdl", "sal"])
+    assert values["precision"] == "bfloat16"
     assert (values["steps"], values["flow_until"], values["spatial_from"]) == (3, 3, 0)
 
 

@@ -1,5 +1,7 @@
 """Strategies and ablations: who gets which gradient, and that every variant trains, loads again and synthesizes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -160,6 +162,27 @@ def test_two_stage_freezes_the_flow_with_its_statistics(tmp_path):
     before = {name: tensor.clone() for name, tensor in learner.flow.state_dict().items()}
     AdversarialStep(learner, chosen)(batch_of(chosen), chosen.generator_every - 1 + chosen.spatial_from)
     assert all(torch.equal(tensor, before[name]) for name, tensor in learner.flow.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["lite", "paper"])
+def test_bfloat16_is_for_the_spatial_network_alone(name):
+    """What it makes is close to float32; the real noise, and gradients and parameters, are float32."""
+    views = []
+    for precision in ("float32", "bfloat16"):
+        chosen = replace(tiny(name, "simultaneous"), precision=precision)
+        learner = learner_of(chosen)
+        for parameter in learner.spatial.parameters():
+            parameter.data += 0.05 * torch.randn_like(parameter)
+        torch.manual_seed(1)
+        views.append(learner.views(batch_of(chosen)))
+    full, half = views
+    assert torch.equal(full.real, half.real)
+    assert half.fake.dtype == half.judge(half.fake).dtype == torch.float32
+    assert not torch.equal(full.fake, half.fake)
+    error = (full.fake - half.fake).square().mean().sqrt()
+    assert error < 0.02 * full.fake.std()
+    half.fake.square().sum().backward()
+    assert all(parameter.grad.dtype == torch.float32 for parameter in learner.spatial.parameters())
 
 
 def test_a_part_that_no_model_has_is_refused():

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +32,11 @@ class Strategy(StrEnum):
     simultaneous = "simultaneous"
     joint = "joint"
     two_stage = "two-stage"
+
+
+class Precision(StrEnum):
+    float32 = "float32"
+    bfloat16 = "bfloat16"
 
 
 class Part(StrEnum):
@@ -108,6 +114,10 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
     time_limit: Annotated[str, typer.Option(help="Save and stop after so long: 90s, 55m, 3h.  [default: none]")] = "",
     validate_every: Annotated[int, typer.Option(help="Steps from one validation to the next.")] = 500,
+    precision: Annotated[
+        Precision,
+        typer.Option(help="Of the spatial network in training; bfloat16 suits paper on hardware that has it."),
+    ] = Precision.float32,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also log for TensorBoard, into the run's folder.")
     ] = False,
@@ -129,6 +139,7 @@ def train(
     recipe = recipes.without(recipes.preset(preset.value, **changes), ablated)
     weights = find(init) if init else None
     recipe = recipes.scaled(recipe_from(recipe, weights) if weights else recipe, rate)
+    recipe = replace(recipe, precision=precision.value)
     options = DataOptions(
         pairs=data,
         simulate=simulate,

@@ -50,6 +50,8 @@ class Recipe:
     strategy: Strategy
     adversarial_share: float
     """What a unit of the generator's loss is worth in nats a value, where it reaches the flow (joint)."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """In which the spatial network calculates in training; its parameters are float32."""
     ablate: tuple[str, ...] = ()
     """Parts that the model goes without, of `models.base.PARTS`."""
 
