@@ -89,8 +89,10 @@ def random_crop(picture: NDArray[np.uint8], size: int, rng: np.random.Generator)
 
 
 def vary_exposure(clean: Tensor, factors: Tensor) -> Tensor:
-    """(N, 3, H, W) counts at `factors` (N,) times the light, rounded and clipped to [0, 255]."""
-    linear = transfer.to_linear(clean / 255) * factors[:, None, None, None]
+    """(N, 3, H, W) integer counts at `factors` (N,) times the light, rounded and clipped to [0, 255]."""
+    # A table of the light of each count: powers are what a batch spends most of its time on.
+    light = transfer.to_linear(torch.arange(256.0) / 255)
+    linear = light[clean.long()] * factors[:, None, None, None]
     return (transfer.from_linear(linear) * 255).round().clamp(0, 255)
 
 
