@@ -211,8 +211,8 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
         refuse_unknown_parts(without)
         self.vocabulary = vocabulary
         cameras = len(vocabulary.cameras)
-        mixing = ChannelMixing(Conditioner(cameras, 3, width=pointwise_width))
-        layers: list[Bijection] = [LinearLight(), ConditionalLinear(cameras), mixing]
+        layers: list[Bijection] = [LinearLight(), ConditionalLinear(cameras)]
+        layers.append(ChannelMixing(Conditioner(cameras, 3, width=pointwise_width)))
         if "sdl" not in without:
             layers.append(ConditionedAffine(Conditioner(cameras, 6, width=pointwise_width)))
         if "sal" not in without:

@@ -204,8 +204,7 @@ class PaperNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
     """NM-FlowGAN as published: 25 484 parameters of flow and 31.03 M of U-Net.
 
     `vocabulary`: the order of its cameras and ISOs is that of the one-hot inputs and tables.
-    `widths`: channels of the U-Net's levels. `dropout`: of its up path in training.
-    `without`: parts that are left out, of PARTS (Tables II and IV).
+    `widths`: of the U-Net's levels. `dropout`: of its up path in training. `without`: PARTS to leave out.
     """
 
     geometry = Geometry(multiple=16, context=96, border=0)
@@ -226,13 +225,13 @@ class PaperNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
         for _ in range(2):
             layers += [StructureAware(isos + cameras)] if "sal" not in without else []
             layers += [SignalDependent(isos + cameras)] if "sdl" not in without else []
-            layers += [ConditionalLinear(isos, cameras)]
+            layers.append(ConditionalLinear(isos, cameras))
         self.flow = Chain(NoiseExtraction(), *layers)
         self.unet = nn.Identity() if "gan" in without else UNet(widths, dropout=dropout)
 
     @property
     def conditional_layers(self) -> list[ConditionalAffine]:
-        """The layers that condition, six of them where none is left out, data -> latent."""
+        """The layers that condition, data -> latent; six where none is left out."""
         return cast(list[ConditionalAffine], self.flow.bijections[1:])
 
     @property
