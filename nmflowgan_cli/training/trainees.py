@@ -1,5 +1,6 @@
 """What the training steps ask of an architecture: its likelihood, and what its critic compares."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -149,8 +150,11 @@ class PaperTrainee:
 
 
 def model_options(recipe: Recipe) -> dict[str, Any]:
-    """Keyword arguments of the architecture's class, as a weights file tells them."""
-    return {"without": list(recipe.ablate)} if recipe.ablate else {}
+    """Keyword arguments of the architecture's class, as a weights file tells them: all, for defaults may change."""
+    parameters = inspect.signature({"lite": LiteNMFlowGAN, "paper": PaperNMFlowGAN}[recipe.architecture]).parameters
+    defaults = {name: parameter.default for name, parameter in parameters.items() if name != "vocabulary"}
+    chosen = defaults | {"without": recipe.ablate}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
 
 
 def trainee(recipe: Recipe, vocabulary: Vocabulary, options: Mapping[str, Any] | None = None) -> Trainee:
