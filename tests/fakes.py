@@ -1,11 +1,14 @@
 """Small noise models with random weights: the laws of synthesis hold for any model."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nmflowgan_cli.checkpoints.build import build
+from nmflowgan_cli.checkpoints.format import Header, save
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, Window
 from nmflowgan_cli.models.flow import Code
@@ -57,3 +60,11 @@ def photograph(height: int, width: int, seed: int = 0) -> np.ndarray:
     phase = np.random.default_rng(seed).uniform(0, 6, 3)
     waves = [np.sin(x / (9 + 5 * c) + y / (17 - 3 * c) + phase[c]) for c in range(3)]
     return (127 + 120 * np.stack(waves, 2)).astype(np.uint8)
+
+
+def save_untrained(path: Path, header: Header) -> Path:
+    """A weights file of the model that `header` describes, as it starts; always the same."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        save(path, build(header).state_dict(), header)  # type: ignore[attr-defined]
+    return path

@@ -11,11 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from fakes import VOCABULARY, photograph
+from fakes import VOCABULARY, photograph, save_untrained
 
-from nmflowgan_cli.checkpoints.build import build
-from nmflowgan_cli.checkpoints.format import Header, save
+from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.imaging import Picture, read, write
 
 HEADER = Header(architecture="paper", options={"widths": [4, 4, 4, 4, 4]}, vocabulary=VOCABULARY, name="small")
@@ -23,11 +21,7 @@ HEADER = Header(architecture="paper", options={"widths": [4, 4, 4, 4, 4]}, vocab
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    with torch.random.fork_rng([]):
-        torch.manual_seed(0)
-        save(path, build(HEADER).state_dict(), HEADER)  # type: ignore[attr-defined]
-    return path
+    return save_untrained(tmp_path_factory.mktemp("weights") / "small.safetensors", HEADER)
 
 
 @pytest.fixture

@@ -14,12 +14,10 @@ from typing import Any
 import lmdb
 import numpy as np
 import pytest
-import torch
-from fakes import VOCABULARY, photograph
+from fakes import VOCABULARY, photograph, save_untrained
 from typer.testing import CliRunner, Result
 
-from nmflowgan_cli.checkpoints.build import build
-from nmflowgan_cli.checkpoints.format import Header, save
+from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.cli import app
 from nmflowgan_cli.imaging import Picture, read, write
 from nmflowgan_cli.synthesis.patches import patches
@@ -34,11 +32,7 @@ HEADER = Header(
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    with torch.random.fork_rng([]):
-        torch.manual_seed(0)
-        save(path, build(HEADER).state_dict(), HEADER)  # type: ignore[attr-defined]
-    return path
+    return save_untrained(tmp_path_factory.mktemp("weights") / "small.safetensors", HEADER)
 
 
 @pytest.fixture(autouse=True)

@@ -81,11 +81,9 @@ def make_pairs(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be made, and stop.")] = False,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    tile: Annotated[
-        int | None, typer.Option(min=1, help="Side of the tiles in pixels.  [default: 256; 1024 on CUDA]")
-    ] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Tiles at a time on CUDA.  [default: 4]")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Pictures under way at a time.", show_default=True)] = 3,
+    tile: options.Tile = None,
+    batch: options.Batch = None,
+    workers: options.Workers = 3,
     json: options.Json = False,
     quiet: options.Quiet = False,
     cache_dir: options.CacheDir = None,

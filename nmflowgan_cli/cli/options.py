@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+Batch = Annotated[int | None, typer.Option(min=1, help="Tiles at a time on CUDA.  [default: 4]")]
 CacheDir = Annotated[
     Path | None,
     typer.Option(help="Folder that weights are kept in.  [default: $NMFLOWGAN_CACHE, or the user's cache folder]"),
@@ -14,4 +15,6 @@ Json = Annotated[bool, typer.Option("--json", help="Results on stdout as JSON.")
 Precision = Annotated[str, typer.Option(help="auto (float32), float32, bfloat16 or float16.", show_default=True)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", show_default=True)]
+Tile = Annotated[int | None, typer.Option(min=1, help="Side of the tiles in pixels.  [default: 256; 1024 on CUDA]")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is used and done.")]
+Workers = Annotated[int, typer.Option(min=1, help="Pictures under way at a time.", show_default=True)]

@@ -62,11 +62,9 @@ def synthesize(
     ] = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    tile: Annotated[
-        int | None, typer.Option(min=1, help="Side of the tiles in pixels.  [default: 256; 1024 on CUDA]")
-    ] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Tiles at a time on CUDA.  [default: 4]")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Pictures under way at a time.", show_default=True)] = 3,
+    tile: options.Tile = None,
+    batch: options.Batch = None,
+    workers: options.Workers = 3,
     manifest: Annotated[
         bool | None,
         typer.Option("--manifest/--no-manifest", help="Write manifest.jsonl.  [default: where -o is a folder]"),

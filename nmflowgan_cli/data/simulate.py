@@ -16,14 +16,13 @@ from torch import Tensor
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.imaging import read
+from nmflowgan_cli.imaging import FORMATS, read
 from nmflowgan_cli.models import bayer, transfer
 from nmflowgan_cli.models.isp import CameraProfile, captures, expose
 
 EXPOSURES = (0.06, 1.3)
 """Factors on linear light, drawn log-uniformly."""
 UNKNOWN_PHASE = -1
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 
 class Batch(NamedTuple):
@@ -69,7 +68,7 @@ def load_clean(folder: Path, *, smallest: int) -> list[NDArray[np.uint8]]:
 
     Raises UsageError where there are none, or one has a side below `smallest` pixels.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FORMATS)
     if not paths:
         raise UsageError(f"no pictures below {folder}", "expected PNG, JPEG, WebP, TIFF or BMP")
     pictures = [read(path).rgb for path in paths]
