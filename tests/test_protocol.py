@@ -9,7 +9,8 @@ import pytest
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.pairs import Pair
 from nmflowgan_cli.errors import ConditionError, PictureError
-from nmflowgan_cli.evaluation.protocol import Contender, Draw, Protocol, evaluate
+from nmflowgan_cli.evaluation.protocol import Contender, Draw, Protocol, Result
+from nmflowgan_cli.evaluation.protocol import evaluate as evaluation
 
 IP, IP_HIGH, S6 = Condition("IP", 100), Condition("IP", 800), Condition("S6", 800)
 PROTOCOL = Protocol(patch=32, step=32)
@@ -28,6 +29,10 @@ class GeneratedPair(Pair):
         clean = np.full((self.side, self.side, 3), 128, np.uint8)
         noise = np.random.default_rng(len(self.name)).normal(0, self.std, clean.shape)
         return clean, np.rint(clean + noise).clip(0, 255).astype(np.uint8)
+
+
+def evaluate(*arguments, **options) -> list[Result]:
+    return list(evaluation(*arguments, **options).results)
 
 
 def _pair(condition, name, std=5.0, side=64):
@@ -128,3 +133,13 @@ def test_a_pair_that_cannot_be_used_is_told_and_left_out():
     assert result.cells[IP].pictures == 1
     with pytest.raises(PictureError, match="broken is damaged"):
         evaluate(pairs, [_contender(5)], PROTOCOL)
+
+
+def test_the_noise_of_cells_is_handed_out():
+    pairs = [_pair(IP, "a"), _pair(IP, "ab"), _pair(S6, "abc", 9)]
+    found = evaluation(pairs, [_contender(5)], PROTOCOL)
+    for noise in (found.real, found.results[0].noise):
+        assert [noise[cell].histogram.sum() for cell in (IP, S6)] == [2 * 3 * 64 * 64, 3 * 64 * 64]
+    values = np.arange(-260, 261)
+    histogram = found.real[S6].histogram
+    assert (histogram * values).sum() / histogram.sum() == pytest.approx(found.real[S6].channels.mean())

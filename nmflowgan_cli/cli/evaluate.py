@@ -12,7 +12,7 @@ from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError
 
 if TYPE_CHECKING:
     from nmflowgan_cli.data.pairs import Pair
-    from nmflowgan_cli.evaluation.protocol import Contender, Protocol, Result
+    from nmflowgan_cli.evaluation.protocol import Contender, Evaluation, Protocol
 
 EXAMPLES = """\b
 Examples:
@@ -74,12 +74,12 @@ def evaluate(
         unrounded=official,
     )
     protocol = Protocol(patch, step or patch, seed)
-    results, failed = _measured(pairs, entries, protocol, skip_unknown=skip_unknown, quiet=quiet)
+    found, failed = _measured(pairs, entries, protocol, skip_unknown=skip_unknown, quiet=quiet)
     if json:
         facts = {"manifest": str(data), "split": split, "pairs": len(pairs), "failed_pairs": failed}
-        typer.echo(json_module.dumps(as_json(results, protocol, facts)))
+        typer.echo(json_module.dumps(as_json(found, facts)))
     else:
-        print_tables(results, cells=cells)
+        print_tables(found, cells=cells)
     raise typer.Exit(SOME_FAILED if failed else 0)
 
 
@@ -100,8 +100,8 @@ def _pairs(data: Path, split: str, limit: int | None) -> "list[Pair]":
 
 def _measured(
     pairs: "list[Pair]", entries: "list[Contender]", protocol: "Protocol", *, skip_unknown: bool, quiet: bool
-) -> "tuple[list[Result], list[str]]":
-    """The results, and the names of the pairs that failed, each told on stderr."""
+) -> "tuple[Evaluation, list[str]]":
+    """What was measured, and the names of the pairs that failed, each told on stderr."""
     from rich.console import Console
     from rich.progress import track
 
@@ -115,9 +115,9 @@ def _measured(
         console.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
 
     shown = track(pairs, "pairs", console=console, disable=quiet or not console.is_terminal, transient=True)
-    results = run(shown, entries, protocol, skip_unknown=skip_unknown, on_failure=tell)
+    found = run(shown, entries, protocol, skip_unknown=skip_unknown, on_failure=tell)
     if len(failed) == len(pairs):
         raise PictureError(f"all {len(failed)} pairs failed")
-    if not results:
+    if not found.results:
         raise UsageError("no model knows any camera and ISO of these pairs")
-    return results, failed
+    return found, failed

@@ -81,6 +81,18 @@ class Result:
     patch_weighted_kld: float
     skipped: int
     """Pairs whose condition the model does not know."""
+    noise: Mapping[Condition, NoiseStatistics] = field(compare=False, repr=False)
+    """The synthetic noise of each cell, pooled."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured of all models over the same pairs."""
+
+    protocol: Protocol
+    real: Mapping[Condition, NoiseStatistics] = field(compare=False, repr=False)
+    """The real noise of each cell, pooled."""
+    results: Sequence[Result]
 
 
 @dataclass
@@ -99,7 +111,7 @@ def evaluate(
     *,
     skip_unknown: bool = False,
     on_failure: Callable[[Pair, PictureError], Any] | None = None,
-) -> list[Result]:
+) -> Evaluation:
     """The result of each contender over all pairs; of none that had no pair to show itself on.
 
     A pair that cannot be read is handed to `on_failure` and left out (raised, where that is None). Raises
@@ -124,7 +136,8 @@ def evaluate(
             else:
                 tally.skipped += 1
     entries = zip(contenders, tallies, strict=True)
-    return [_result(contender, tally, real, protocol) for contender, tally in entries if tally.pictures]
+    results = [_result(contender, tally, real, protocol) for contender, tally in entries if tally.pictures]
+    return Evaluation(protocol, real, results)
 
 
 def _loaded(pair: Pair, protocol: Protocol) -> tuple[Bytes, Bytes]:
@@ -196,6 +209,7 @@ def _result(
         mean_of_cells=replace(average(list(cells.values())), kld_interval=of_cells),
         patch_weighted_kld=float(np.average([p.kld for p in pictures], weights=[p.patches for p in pictures])),
         skipped=tally.skipped,
+        noise=tally.fake,
     )
 
 

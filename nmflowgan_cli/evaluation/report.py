@@ -10,7 +10,7 @@ from rich.table import Table
 
 from nmflowgan_cli import __version__
 from nmflowgan_cli.evaluation.metrics import DEFINITIONS
-from nmflowgan_cli.evaluation.protocol import Protocol, Result
+from nmflowgan_cli.evaluation.protocol import Evaluation, Result
 from nmflowgan_cli.evaluation.scores import Scores
 
 NARROWEST = 122
@@ -19,15 +19,15 @@ NARROWEST = 122
 HEADINGS = ("", "pairs", "patches", "KLD", "95 % interval", "std ratio", "lag 1", "lag 2", "lag 3", "|lags|", "|rgb|")
 
 
-def as_json(results: Sequence[Result], protocol: Protocol, data: dict[str, Any]) -> dict[str, Any]:
+def as_json(evaluation: Evaluation, data: dict[str, Any]) -> dict[str, Any]:
     """Everything that was measured, with what it means; unknown numbers are null."""
     return _nulled(
         {
             "tool_version": __version__,
             "data": data,
-            "protocol": asdict(protocol),
+            "protocol": asdict(evaluation.protocol),
             "definitions": DEFINITIONS,
-            "models": [_model(result) for result in results],
+            "models": [_model(result) for result in evaluation.results],
         }
     )
 
@@ -55,8 +55,9 @@ def _nulled(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def print_tables(results: Sequence[Result], *, cells: bool = False) -> None:
+def print_tables(evaluation: Evaluation, *, cells: bool = False) -> None:
     """A table for each model on stdout, and one that compares them where there are several."""
+    results = evaluation.results
     console = Console(highlight=False, width=max(NARROWEST, Console().width))
     for result in results:
         console.print(_table(result, cells=cells))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.evaluation.metrics import (
+    FINE,
     ChannelMoments,
     SpatialCorrelation,
     level_curves,
@@ -41,12 +42,15 @@ class NoiseStatistics:
 
     def __init__(self) -> None:
         self.levels, self.spatial, self.channels = LevelMoments(), SpatialCorrelation(), ChannelMoments()
+        self.histogram = np.zeros(FINE.number)
+        """(521,) numbers of pixels with a noise of -260, -259 .. 260 counts, channels pooled."""
 
     def add(self, clean: NDArray[np.uint8], noise: IntegerArray) -> None:
         """Take in one picture: clean (H, W, 3) uint8 and its noise in signed integer counts."""
         self.levels.add(clean, noise)
         self.spatial.add(noise)
         self.channels.add(noise)
+        self.histogram += FINE.histograms(noise.reshape(1, -1))[0]
 
 
 @dataclass(frozen=True)
