@@ -35,7 +35,7 @@ def noise_of(noisy: NDArray[np.uint8], clean: NDArray[np.uint8]) -> NDArray[np.i
 class LevelMoments:
     """Count, sum and sum of squares of noise for each channel and each level of the clean picture.
 
-    `count`, `total`, `square` are (3, 256) float64, exact up to 2**53.
+    `count`, `total`, `square` are (3, 256) float64, exact up to 2**53; or stacks of such sums, (..., 3, 256).
     """
 
     def __init__(self) -> None:
@@ -61,10 +61,10 @@ class LevelMoments:
     def binned(self, width: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Count, mean and variance (population, about the bin's own mean) in bins of `width` levels.
 
-        Each (3, 256 / width) float64; mean and variance are NaN where the count is 0.
+        Each (..., 3, 256 / width) float64; mean and variance are NaN where the count is 0.
         """
         count, total, square = (
-            sums.reshape(CHANNELS, -1, width).sum(2) for sums in (self.count, self.total, self.square)
+            sums.reshape(*sums.shape[:-1], -1, width).sum(-1) for sums in (self.count, self.total, self.square)
         )
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = total / count

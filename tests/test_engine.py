@@ -156,3 +156,12 @@ def test_progress_reaches_one() -> None:
     synthesize(ConvolutionNoise(), photograph(130, 70), IP, KEY, tile=64, progress=shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1
+
+
+@pytest.mark.parametrize("model", [ConvolutionNoise(), StatisticalNoise()])
+def test_float_counts_are_the_bytes_before_their_rounding(model: ConvolutionNoise) -> None:
+    rgb = photograph(97, 150)
+    counts = synthesize(model, rgb, IP, KEY, tile=64, dtype=np.float32)
+    assert (counts.dtype, counts.shape) == (np.float32, rgb.shape)
+    assert np.array_equal(np.floor(counts + np.float32(0.5)).clip(0, 255), synthesize(model, rgb, IP, KEY, tile=64))
+    assert np.allclose(counts, synthesize(model, rgb, IP, KEY, dtype=np.float32), atol=1e-3)

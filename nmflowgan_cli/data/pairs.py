@@ -122,7 +122,7 @@ def _pair(row: Mapping[str, Any], folder: Path, place: str) -> Pair:
     split = str(row.get("split") or "train")
     if split not in ("train", "val"):
         raise UsageError(f"{place}: unknown split {split!r}", "train or val")
-    condition = Condition(_camera(str(row["camera"])), _iso(row["iso"], place))
+    condition = Condition(written_camera(str(row["camera"])), _iso(row["iso"], place))
     return Pair(clean, noisy, condition, str(row.get("scene") or clean.stem), split, Path(str(row["noisy"])).as_posix())
 
 
@@ -132,7 +132,7 @@ def _picture(path: Path, place: str) -> Path:
     return path
 
 
-def _camera(name: str) -> str:
+def written_camera(name: str) -> str:
     """The code of a camera that has one, by code or full name; any other name as it is written."""
     name = name.strip()
     return next((code for code, full in CAMERA_NAMES.items() if name.lower() in (code.lower(), full.lower())), name)

@@ -81,6 +81,15 @@ def divide(found: Iterable[Paired], split: str = "") -> Splits:
     Raises UsageError where nothing is left to train on, and for a scene that would be in both splits.
     """
     found = list(found)
+    chosen = allot(found, split)
+    if not chosen["train"]:
+        raise UsageError(f"no train pairs of {len(found)} in the split {split or 'of the data'!r}", "try --split all")
+    _refuse_leaks(chosen)
+    return chosen
+
+
+def allot(found: Sequence[Paired], split: str = "") -> Splits:
+    """As `divide`, but either part may be empty, and a scene may be in both. UsageError for a scene that is nowhere."""
     if split and split not in NAMED_SPLITS:
         _refuse_unknown_scenes(split.split(","), found)
     chosen: Splits = {"train": [], "val": []}
@@ -88,9 +97,6 @@ def divide(found: Iterable[Paired], split: str = "") -> Splits:
         part = _part(pair, split)
         if part:
             chosen[part].append(pair)
-    if not chosen["train"]:
-        raise UsageError(f"no train pairs of {len(found)} in the split {split or 'of the data'!r}", "try --split all")
-    _refuse_leaks(chosen)
     return chosen
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from nmflowgan_cli.runtime import precision_context
 from nmflowgan_cli.synthesis import tiling
 
 Bytes = NDArray[np.uint8]
+Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 DEFAULT_TILES = {"cpu": (256, 1), "cuda": (1024, 4)}
 """Tile and batch by kind of device. On the CPU small tiles stay in the caches, and keep several lanes busy."""
@@ -92,8 +93,9 @@ def synthesize(
     precision: str = "auto",
     lanes: Executor | None = None,
     progress: Callable[[float], None] = lambda share: None,
-) -> Bytes:
-    """The noisy picture: (H, W, 3) uint8 RGB, rounded half up and clipped.
+    dtype: type[Pixel] = np.uint8,
+) -> NDArray[Pixel]:
+    """The noisy picture: (H, W, 3) uint8 RGB, rounded half up and clipped; as float32 counts it is neither.
 
     `rgb`: the clean picture, (H, W, 3) uint8 RGB, any size from 1x1. `key`: from `randomness.picture_key`.
     `tile`: side of the tiles in pixels, `batch`: tiles that go together on CUDA; both bound the memory and change
@@ -111,7 +113,7 @@ def synthesize(
     with nullcontext(lanes) if lanes else runtime.lanes(device) as shared, runtime.reproducible():
         run = _Run(model, source, code, precision, shared, progress)
         for tile_now, batch_now in _settings(tile or usual_tile, batch or usual_batch, device):
-            noisy = _attempt(run, tile_now, batch_now)
+            noisy = _attempt(run, tile_now, batch_now, dtype)
             if noisy is not None:
                 return noisy
     raise OutOfMemoryError(
@@ -131,10 +133,15 @@ def _settings(tile: int, batch: int, device: torch.device) -> Iterator[tuple[int
     yield min(tile, tiling.SMALLEST), 1
 
 
-def _attempt(run: _Run, tile: int, batch: int) -> Bytes | None:
+def as_bytes(counts: Tensor) -> Tensor:
+    """Float counts as uint8, rounded half up and clipped."""
+    return counts.float().add(0.5).floor_().clamp_(0, 255).to(torch.uint8)
+
+
+def _attempt(run: _Run, tile: int, batch: int, dtype: type[Pixel]) -> NDArray[Pixel] | None:
     """The noisy picture, or None where memory ran out (returned, so that the failed tensors are let go)."""
     try:
-        return _sampled(run, tile, batch)
+        return _sampled(run, tile, batch, dtype)
     except (MemoryError, torch.OutOfMemoryError):
         pass
     except RuntimeError as error:  # what torch's CPU allocator raises
@@ -145,10 +152,10 @@ def _attempt(run: _Run, tile: int, batch: int) -> Bytes | None:
     return None
 
 
-def _sampled(run: _Run, tile: int, batch: int) -> Bytes:
+def _sampled(run: _Run, tile: int, batch: int, dtype: type[Pixel]) -> NDArray[Pixel]:
     """The noisy picture from tiles that the lanes make in any order."""
     height, width, _ = run.source.rgb.shape
-    noisy, done = np.empty_like(run.source.rgb), 0
+    noisy, done = np.empty(run.source.rgb.shape, dtype), 0
     statistics = run.on_lane(run.model.statistics, lambda: _whole(run.source), run.code).result()
     groups = _batches(tiling.tiles(height, width, run.model.geometry, tile), batch)
     pending = [run.on_lane(_make, run, group, statistics, noisy) for group in groups]
@@ -161,8 +168,8 @@ def _sampled(run: _Run, tile: int, batch: int) -> Bytes:
     return noisy
 
 
-def _make(run: _Run, group: list[tiling.Tile], statistics: Any, noisy: Bytes) -> int:
-    """Sample tiles and put their cores, as bytes, into `noisy`; the number of pixels made."""
+def _make(run: _Run, group: list[tiling.Tile], statistics: Any, noisy: NDArray[Any]) -> int:
+    """Sample tiles and put their cores into `noisy`, rounded where it holds bytes; the number of pixels made."""
     clean, fields = run.source.window([item.window for item in group])
     codes = Code(*(field.expand(len(group), *field.shape[1:]) for field in run.code))
     counts = run.model.sample(clean, codes, fields, statistics)
@@ -171,8 +178,8 @@ def _make(run: _Run, group: list[tiling.Tile], statistics: Any, noisy: Bytes) ->
     whole = tiling.Box(0, 0, *noisy.shape[:2])
     for item, result in zip(group, counts, strict=True):
         rows, columns = item.core.slices(item.window)
-        core = result[:, rows, columns].float().add(0.5).floor_().clamp_(0, 255).to(torch.uint8)
-        noisy[item.core.slices(whole)] = core.permute(1, 2, 0).cpu().numpy()
+        core = result[:, rows, columns].permute(1, 2, 0)
+        noisy[item.core.slices(whole)] = (as_bytes(core) if noisy.dtype == np.uint8 else core.float()).cpu().numpy()
     return sum(item.core.height * item.core.width for item in group)
 
 
