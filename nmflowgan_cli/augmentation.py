@@ -11,12 +11,12 @@ from torch import Tensor
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import PictureError
-from nmflowgan_cli.models.base import Fields, NoiseModel, encode
+from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.synthesis.choices import choices
-from nmflowgan_cli.synthesis.tiling import Box, canvas, reflect_indices
 from nmflowgan_cli.synthesis.weights import find_weights
+from nmflowgan_cli.synthesis.whole import sample_whole
 
 Pictures = TypeVar("Pictures", NDArray[np.uint8], Tensor)
 Wanted = str | int | Sequence[str | int]
@@ -83,7 +83,7 @@ class AddCameraNoise:
         names = self._names(len(batch), index)
         conditions = [self._choices.draw(self.seed, name, repeat) for name in names]
         keys = [picture_key(self.seed, name, repeat) for name in names]
-        noisy = _sample(self._model(batch.device), batch, conditions, keys)
+        noisy = sample_whole(self._model(batch.device), batch, conditions, keys)
         return Noisy(_like(noisy[0] if single else noisy, clean), conditions)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -146,34 +146,3 @@ def _like(noisy: Tensor, clean: Any) -> Any:
     if isinstance(clean, np.ndarray):
         return np.ascontiguousarray(noisy.to(torch.uint8).movedim(-3, -1).cpu().numpy())
     return noisy.to(clean.dtype) if clean.dtype == torch.uint8 else (noisy / 255).to(clean.dtype)
-
-
-@torch.no_grad()
-def _sample(model: NoiseModel, clean: Tensor, conditions: list[Condition], keys: list[int]) -> Tensor:
-    """Noisy whole counts of a batch of clean ones, both (N, 3, H, W)."""
-    height, width = clean.shape[-2:]
-    whole = canvas(height, width, model.geometry)
-    window, fields = _reflected(clean, whole), _fields(keys, whole, clean.device)
-    code = encode(model.vocabulary, conditions).to(clean.device)
-    rows, columns = Box(0, 0, height, width).slices(whole)
-    inside = Fields(*(field[..., rows, columns] for field in fields))
-    statistics = model.statistics(lambda: [(clean, inside)], code)
-    noisy = model.sample(window, code, fields, statistics)[..., rows, columns]
-    return noisy.float().add(0.5).floor().clamp(0, 255)
-
-
-def _reflected(clean: Tensor, whole: Box) -> Tensor:
-    """The picture on its canvas, reflected at its borders."""
-    height, width = clean.shape[-2:]
-    rows = torch.from_numpy(reflect_indices(whole.top, whole.bottom, height)).to(clean.device)
-    columns = torch.from_numpy(reflect_indices(whole.left, whole.right, width)).to(clean.device)
-    return clean[..., rows[:, None], columns]
-
-
-def _fields(keys: list[int], whole: Box, device: torch.device) -> Fields:
-    """The random fields of each picture, from a generator of its own."""
-    shape = (3, whole.height, whole.width)
-    generators = [torch.Generator(device).manual_seed(key % 2**63) for key in keys]
-    latent = torch.stack([torch.randn(shape, generator=generator, device=device) for generator in generators])
-    uniform = torch.stack([torch.rand(shape, generator=generator, device=device) for generator in generators])
-    return Fields(latent, uniform)

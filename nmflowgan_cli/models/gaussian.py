@@ -78,6 +78,10 @@ def fit_heteroscedastic(sums: Mapping[Condition, LevelMoments], *, with_mean: bo
     return _tabulated({condition: _line(moments, with_mean=with_mean) for condition, moments in sums.items()}, sums)
 
 
+FITS = {"awgn": fit_awgn, "heteroscedastic": fit_heteroscedastic}
+"""The models by the names that the command line knows them by."""
+
+
 def _flat(moments: LevelMoments, *, with_mean: bool) -> FloatArray:
     """Mean, slope 0 and variance about the mean, (3 quantities, 3 channels)."""
     count, total, square = moments.count.sum(1), moments.total.sum(1), moments.square.sum(1)

@@ -1,0 +1,50 @@
+"""DnCNN: the denoiser by which noise models are judged, always the same.
+
+Zhang et al., "Beyond a Gaussian Denoiser", 2017, https://arxiv.org/abs/1608.03981; depth, width and batch norm as in
+the denoising experiments of Han & Yu, https://arxiv.org/abs/2312.10112 (section IV). It is blind: it sees neither
+camera nor ISO nor noise level.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from nmflowgan_cli.models.flow import LEVELS
+
+MOMENTUM, EPSILON = 0.9, 1e-4
+
+
+class DnCNN(nn.Module):
+    """3x3 convolutions that predict the noise, which is then taken off the picture; 596,419 parameters by default."""
+
+    def __init__(self, *, depth: int = 18, width: int = 64) -> None:
+        """`depth`: convolutions, 2 or more, all but the first and the last with batch norm; `width`: their channels."""
+        super().__init__()
+        if depth < 2 or width < 1:
+            raise ValueError(f"a DnCNN of depth {depth} and width {width}")
+        self.depth = depth
+        layers: list[nn.Module] = [nn.Conv2d(3, width, 3, padding=1), nn.ReLU(inplace=True)]
+        for _ in range(depth - 2):
+            norm = nn.BatchNorm2d(width, eps=EPSILON, momentum=MOMENTUM)
+            layers += [nn.Conv2d(width, width, 3, padding=1), norm, nn.ReLU(inplace=True)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, 3, 3, padding=1))
+
+    @property
+    def context(self) -> int:
+        """So many pixels around it decide what becomes of a pixel."""
+        return self.depth
+
+    def forward(self, noisy: Tensor) -> Tensor:
+        """Denoised counts of noisy counts, (N, 3, H, W) float32, any H and W from 1; neither rounded nor clipped."""
+        return noisy - LEVELS * self.layers(noisy / LEVELS)
+
+    @torch.no_grad()
+    def start_average_statistics(self) -> None:
+        """From now on the batch norms keep the plain mean of the statistics of all batches that they see.
+
+        The paper's momentum of 0.9 leaves them those of the last batch, so that a denoiser of small batches does now
+        better, now worse. Used for some batches after the last step.
+        """
+        for norm in self.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.reset_running_stats()
+                norm.momentum = None
