@@ -1,21 +1,25 @@
 """The lite model: its closed form, any size, what reaches it, and what it does not depend on."""
 
+import numpy as np
 import pytest
 import torch
+from fakes import photograph
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.models import transfer
 from nmflowgan_cli.models.base import Fields, encode
-from nmflowgan_cli.models.lite import LiteNMFlowGAN
+from nmflowgan_cli.models import blocks
+from nmflowgan_cli.models.lite import GRIDS, LiteNMFlowGAN
+from nmflowgan_cli.synthesis.engine import synthesize
 
 VOCABULARY = Vocabulary(("IP", "GP"), (100, 800, 3200), {c: {100: 1, 800: 1, 3200: 1} for c in ("IP", "GP")})
 
 
-@pytest.fixture(scope="module")
-def model():
+@pytest.fixture(scope="module", params=GRIDS)
+def model(request):
     """Random weights everywhere, as after some training."""
     torch.manual_seed(0)
-    model = LiteNMFlowGAN(VOCABULARY).eval()
+    model = LiteNMFlowGAN(VOCABULARY, grid=request.param).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -96,12 +100,12 @@ def test_camera_iso_level_and_site_all_reach_the_noise(model):
     base = model.sample(clean, code_of(("IP", 800)), fields) - clean
     assert not torch.allclose(base, model.sample(clean, code_of(("GP", 800)), fields) - clean)
     assert not torch.allclose(base, model.sample(clean, code_of(("IP", 801)), fields) - clean)
-    flat = torch.full_like(clean, 90.0)
+    period = {"bayer": 2, "jpeg": 8}[model.grid]
+    flat = torch.full((1, 3, 32, 32), 90.0)
     _, factor = model.moments(flat, code_of(("IP", 800)))
-    inside = factor[0, 0, 0, 3:-3, 3:-3]
-    sites = [inside[row::2, column::2] for row in (0, 1) for column in (0, 1)]
-    assert all(site.std() < 1e-6 for site in sites)
-    assert len({round(site.mean().item(), 6) for site in sites}) == 4
+    sites = factor[0, 0, 0, 8:24, 8:24].unfold(0, period, period).unfold(1, period, period)
+    assert sites.std((0, 1)).max() < 1e-6
+    assert len({round(site, 6) for site in sites.mean((0, 1)).flatten().tolist()}) >= 4
     _, brighter = model.moments(flat + 60, code_of(("IP", 800)))
     assert not torch.allclose(factor, brighter)
 
@@ -131,6 +135,28 @@ def test_context_is_all_that_a_pixel_sees(model):
     latent[..., -8:-4, :] += 1
     near = model.sample(clean, code, Fields(latent, fields.uniform))[0, :, -4:, -4:]
     assert not torch.equal(before, near)
+
+
+def test_tiles_keep_the_grid(model):
+    rgb = photograph(70, 131)
+    whole = synthesize(model, rgb, Condition("IP", 800), 7, tile=512)
+    assert np.array_equal(synthesize(model, rgb, Condition("IP", 800), 7, tile=64), whole)
+
+
+def test_block_edges_repeat_and_turn_with_the_picture():
+    edges = blocks.edge_map(2, 24, 32)
+    assert edges.shape == (2, 4, 24, 32)
+    assert torch.equal(edges[..., :16, :24], edges[..., 8:, 8:])
+    first_column, last_column, first_row, last_row = edges[0, :, :24, :24]
+    assert torch.equal(first_column.flip(1), last_column)
+    assert torch.equal(first_column.T, first_row)
+    assert torch.equal(first_row.flip(0), last_row)
+    assert first_column.sum() == 24 * 3
+
+
+def test_an_unknown_grid_is_refused():
+    with pytest.raises(ValueError, match="no grid 'hexagonal'"):
+        LiteNMFlowGAN(VOCABULARY, grid="hexagonal")
 
 
 def test_one_gradient_step_reaches_everything(model):

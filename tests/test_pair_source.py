@@ -72,6 +72,12 @@ def test_clean_and_noisy_are_the_same_crop_in_all_eight_ways():
     assert {column for _, column in corners} == set(range(17))
 
 
+def test_crops_begin_at_multiples_of_the_step():
+    crops = PairSource(pairs_of(IP, width=56), 16, step=8).batch(400, np.random.default_rng(0)).clean
+    corners = {(int(crop[0].min()), int(crop[1].min())) for crop in crops}
+    assert corners == {(row, column) for row in range(0, 25, 8) for column in range(0, 41, 8)}
+
+
 def test_stacks_give_all_their_pictures():
     batch = PairSource(pairs_of(IP, count=3, height=32, width=32), 32).batch(60, np.random.default_rng(0))
     assert set(batch.clean[:, 2, 0, 0].tolist()) == {0, 100, 200}

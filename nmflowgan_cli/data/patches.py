@@ -74,11 +74,14 @@ class PairSource:
 
     Where all pictures fit in `memory` bytes they stay there. Else a few are shown at a time, drawn by their weights;
     each gives about `CROPS_A_VISIT` crops, while the next one is decoded beside the training.
+    Crops begin at multiples of `step`.
     Raises UsageError for a picture smaller than `patch`, PictureError for a pair of different sizes.
     """
 
-    def __init__(self, pairs: Sequence[Paired], patch: int, *, balance: Balance = "code", memory: int = MEMORY) -> None:
-        self.pairs, self.patch, self.balance = pairs, patch, balance
+    def __init__(
+        self, pairs: Sequence[Paired], patch: int, *, balance: Balance = "code", step: int = 1, memory: int = MEMORY
+    ) -> None:
+        self.pairs, self.patch, self.balance, self.step = pairs, patch, balance, step
         sizes = [_checked_size(pair, patch) for pair in pairs]
         self.weights = balanced_weights(pairs, [patch_count(size, patch) for size in sizes], balance)
         occupied = [2 * 3 * int(np.prod(size)) for size in sizes]
@@ -138,11 +141,14 @@ class PairSource:
         index = self._choose(rng)
         pictures = [np.reshape(picture, (-1, *picture.shape[-3:])) for picture in self._picture(index)]
         number = int(rng.integers(len(pictures[0])))
-        top, left = (int(rng.integers(side - self.patch + 1)) for side in pictures[0].shape[1:3])
+        top, left = (self._place(side, rng) for side in pictures[0].shape[1:3])
         turns, mirrored = int(rng.integers(4)), bool(rng.random() < 0.5)
         rows, columns = slice(top, top + self.patch), slice(left, left + self.patch)
         clean, noisy = (turned(picture[number, rows, columns], turns, mirrored=mirrored) for picture in pictures)
         return clean, noisy, self.pairs[index]
+
+    def _place(self, side: int, rng: np.random.Generator) -> int:
+        return self.step * int(rng.integers((side - self.patch) // self.step + 1))
 
     def _choose(self, rng: np.random.Generator) -> int:
         """The index of the pair that the next crop comes from."""

@@ -14,14 +14,14 @@ What differs from `paper`, and why:
 
 import math
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nmflowgan_cli.conditions import Vocabulary
-from nmflowgan_cli.models import bayer, spatial, transfer
+from nmflowgan_cli.models import bayer, blocks, spatial, transfer
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, refuse_unknown_parts
 from nmflowgan_cli.models.flow import (
     LEVELS,
@@ -33,7 +33,13 @@ from nmflowgan_cli.models.flow import (
     dequantise,
     likelihood,
 )
-from nmflowgan_cli.models.spatial import SpatialNetwork, Unchanged
+from nmflowgan_cli.models.spatial import FOLDED, SpatialNetwork, Unchanged
+from nmflowgan_cli.models.unet import reflect_to_multiple
+
+Grid = Literal["bayer", "jpeg"]
+"""What of a pixel's position matters: its Bayer site, where noise came straight from the sensor; or the edges of its
+JPEG block, in pictures that the camera itself processed and compressed."""
+GRIDS: tuple[Grid, ...] = ("bayer", "jpeg")
 
 WHITE = LEVELS - 1
 TYPICAL_LOG_SCALE = 4.0
@@ -189,12 +195,17 @@ class ChannelMixing(Bijection):
         return torch.stack([red, green, blue - blue_red * red - blue_green * green], 1)
 
 
+CONTEXT = {"bayer": FOLDED, "jpeg": FOLDED + blocks.EDGES}
+"""Channels of `LiteNMFlowGAN.context`."""
+
+
 class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibleMethodOverride]  (`to` is torch's)
     """The hybrid model: a flow in linear light, and a small spatial network on its latents.
 
-    `widths`: channels of the spatial network's levels. `width`, `convolutions`: of the structure-aware layer.
-    `without`: parts that are left out, of PARTS. The other layers see brightness and camera, too, so what a part is
-    worth beside them is measured here, not what it is worth in the paper's chain.
+    `grid`: what of a pixel's position matters. `widths`: channels of the spatial network's levels. `width`,
+    `convolutions`: of the structure-aware layer. `without`: parts that are left out, of PARTS. The other layers see
+    brightness and camera, too, so what a part is worth beside them is measured here, not what it is worth in the
+    paper's chain.
     """
 
     def __init__(
@@ -205,11 +216,14 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
         width: int = 16,
         convolutions: int = 3,
         pointwise_width: int = 32,
+        grid: Grid = "bayer",
         without: Sequence[str] = (),
     ) -> None:
         super().__init__()
         refuse_unknown_parts(without)
-        self.vocabulary = vocabulary
+        if grid not in GRIDS:
+            raise ValueError(f"a model has no grid {grid!r}, only {', '.join(GRIDS)}")
+        self.vocabulary, self.grid = vocabulary, grid
         cameras = len(vocabulary.cameras)
         layers: list[Bijection] = [LinearLight(), ConditionalLinear(cameras)]
         layers.append(ChannelMixing(Conditioner(cameras, 3, width=pointwise_width)))
@@ -218,14 +232,25 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
         if "sal" not in without:
             layers.append(ConditionedAffine(Conditioner(cameras, 6, width=width, convolutions=convolutions)))
         self.flow = Chain(*layers)
-        self.spatial = Unchanged() if "gan" in without else SpatialNetwork(widths)
-        self.geometry = _geometry(len(widths), convolutions)
+        self.spatial = Unchanged() if "gan" in without else SpatialNetwork(widths, context=CONTEXT[grid])
+        self.geometry = _geometry(len(widths), convolutions, grid)
 
     def given(self, clean: Tensor, code: Code, phase: Tensor | None = None) -> Given:
-        """What the layers condition on. `phase`: (N,) of the upper left pixel, 0 by default."""
+        """What the layers condition on. `phase`: (N,) of the upper left pixel, 0 by default; blocks begin there."""
+        middle = dequantise(clean, torch.full_like(clean, 0.5))
+        if self.grid == "jpeg":
+            return Given(middle, code, blocks.edge_map(len(clean), *clean.shape[-2:], device=clean.device))
         if phase is None:
             phase = torch.zeros(len(clean), dtype=torch.long, device=clean.device)
-        return Given(dequantise(clean, torch.full_like(clean, 0.5)), code, bayer.site_map(phase, *clean.shape[-2:]))
+        return Given(middle, code, bayer.site_map(phase, *clean.shape[-2:]))
+
+    def context(self, given: Given) -> Tensor:
+        """What spatial network and critic see beside the noise: the clean picture, folded as the noise is, and the
+        edges of JPEG blocks; (N, channels, H / 2, W / 2), sides rounded up."""
+        clean = bayer.fold(reflect_to_multiple(given.clean, bayer.CELL))
+        if self.grid == "bayer":
+            return clean
+        return torch.cat([clean, functional.max_pool2d(given.phase, bayer.CELL, ceil_mode=True)], 1)
 
     def nll(self, noisy: Tensor, given: Given, uniform: Tensor | float = 0.5) -> Tensor:
         """-ln p(noisy | clean, code) of the flow in nats, summed over each sample, of shape (N,).
@@ -237,7 +262,7 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
 
     def correlate(self, white: Tensor, given: Given) -> Tensor:
         """Latents with the spatial correlation of demosaiced noise, from white ones; (N, 3, H, W), of phase 0."""
-        return self.spatial(white, given.clean)
+        return self.spatial(white, self.context(given))
 
     def noisy(self, latent: Tensor, given: Given) -> Tensor:
         """Float counts of latents through the flow: neither rounded nor clipped."""
@@ -260,7 +285,7 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
         return mean, torch.stack(columns, 2)
 
 
-def _geometry(levels: int, convolutions: int) -> Geometry:
-    multiple = bayer.CELL * 2 ** (levels - 1)
+def _geometry(levels: int, convolutions: int, grid: Grid) -> Geometry:
+    multiple = math.lcm(bayer.CELL * 2 ** (levels - 1), blocks.BLOCK if grid == "jpeg" else bayer.CELL)
     context = -(-max(spatial.reach(levels), convolutions) // multiple) * multiple
     return Geometry(multiple, context, context)

@@ -17,28 +17,29 @@ FOLDED = 3 * bayer.SITES
 
 
 class SpatialNetwork(nn.Module):
-    """x + filter(x) + U-Net([x, clean]) on folded pictures; starts as the identity.
+    """x + filter(x) + U-Net([x, context]) on folded pictures; starts as the identity.
 
-    `widths`: channels of the U-Net's levels, the first of which has half the picture's sides.
+    `widths`: channels of the U-Net's levels, the first of which has half the picture's sides. `context`: channels of
+    what it sees beside the noise.
     """
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int], *, context: int = FOLDED) -> None:
         super().__init__()
         self.filter = nn.Conv2d(FOLDED, FOLDED, 3, padding=1, bias=False)
         nn.init.zeros_(self.filter.weight)
-        self.unet = UNet(widths, channels=FOLDED, extra_channels=FOLDED, zero_init=True)
+        self.unet = UNet(widths, channels=FOLDED, extra_channels=context, zero_init=True)
 
-    def forward(self, x: Tensor, clean: Tensor) -> Tensor:
-        """(N, 3, H, W), H and W from 1, with a red site at the upper left; `clean`: its picture, flow domain."""
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """(N, 3, H, W), H and W from 1, with a red site at the upper left; `context`: (N, channels, H / 2, W / 2)."""
         height, width = x.shape[-2:]
-        folded, context = (bayer.fold(reflect_to_multiple(picture, bayer.CELL)) for picture in (x, clean))
+        folded = bayer.fold(reflect_to_multiple(x, bayer.CELL))
         return bayer.unfold(self.unet(folded, context) + self.filter(folded))[..., :height, :width]
 
 
 class Unchanged(nn.Module):
     """In place of the spatial network, where a model is built without it: latents stay white."""
 
-    def forward(self, x: Tensor, clean: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
         return x
 
 

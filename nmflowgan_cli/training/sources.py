@@ -11,6 +11,8 @@ from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.reading import Paired, Splits, divide, read_paired
 from nmflowgan_cli.data.simulate import Simulator, Source, load_clean
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.models.blocks import BLOCK
+from nmflowgan_cli.models.lite import Grid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +30,20 @@ class DataOptions:
     """Of the patches, where there are real and simulated ones."""
     camera: str = ""
     """The only camera to learn; and that of folder pairs which do not say theirs."""
+    grid: Grid = "bayer"
+    """Patches keep the blocks of JPEG whole where those matter."""
     iso: int | None = None
     """Of folder pairs that do not say theirs."""
 
     def __post_init__(self) -> None:
         if self.pairs is None and self.simulate is None:
             raise UsageError("nothing to train on", "give paired data, or --simulate and a folder of clean photographs")
+        if self.simulate is not None and self.grid != "bayer":
+            raise UsageError(f"simulated pairs have no {self.grid} grid", "leave out --simulate or --grid")
+
+    def pair_source(self, pairs: Sequence[Paired], patch: int) -> PairSource:
+        """Batches of the real `pairs`."""
+        return PairSource(pairs, patch, balance=self.balance, step=BLOCK if self.grid == "jpeg" else 1)
 
 
 def open_source(options: DataOptions, patch: int) -> tuple[Source, tuple[str, ...]]:
@@ -46,11 +56,17 @@ def open_source(options: DataOptions, patch: int) -> tuple[Source, tuple[str, ..
         assert simulator is not None
         return simulator, (_simulated(simulator),)
     train = read_splits(options)["train"]
-    pairs = PairSource(train, patch, balance=options.balance)
-    real = f"{sum(pair.size()[0] for pair in train)} real pairs of {options.pairs.resolve().name}"
+    pairs = options.pair_source(train, patch)
+    real = pairs_line(options, train)
     if simulator is None:
         return pairs, (real,)
     return MixedSource(simulator, pairs, options.simulate_share), (real, _simulated(simulator))
+
+
+def pairs_line(options: DataOptions, pairs: Sequence[Paired]) -> str:
+    """What a weights file says of the real pairs that it was trained on."""
+    assert options.pairs is not None
+    return f"{sum(pair.size()[0] for pair in pairs)} real pairs of {options.pairs.resolve().name}"
 
 
 def read_splits(options: DataOptions) -> Splits:

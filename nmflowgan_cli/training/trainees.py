@@ -13,7 +13,7 @@ from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.base import Fields, encode
 from nmflowgan_cli.models.critic import PaperCritic, PatchCritic
 from nmflowgan_cli.models.flow import LEVELS, Code, Given, dequantise, likelihood, quantise
-from nmflowgan_cli.models.lite import LiteNMFlowGAN
+from nmflowgan_cli.models.lite import CONTEXT, LiteNMFlowGAN
 from nmflowgan_cli.models.paper import PaperNMFlowGAN
 from nmflowgan_cli.models.spatial import FOLDED
 from nmflowgan_cli.training import distributed, points
@@ -70,7 +70,7 @@ class LiteTrainee:
         self.recipe = recipe
         self.model = LiteNMFlowGAN(vocabulary, **options)
         self.flow, self.spatial = self.model.flow, self.model.spatial
-        self.critic = PatchCritic(2 * FOLDED)
+        self.critic = PatchCritic(FOLDED + CONTEXT[self.model.grid])
 
     def complete(self, batch: Batch) -> Batch:
         return points.complete(self.model, batch)
@@ -88,7 +88,7 @@ class LiteTrainee:
             fake = self.model.correlate(distributed.randn_like(real), given)
         if self.recipe.strategy == "joint":
             fake = self._sampled(fake, given)
-        context = bayer.fold(given.clean)
+        context = self.model.context(given)
         return Views(real, fake, lambda noise: self.critic(torch.cat([bayer.fold(noise), context], 1)))
 
     def _sampled(self, latents: Tensor, given: Given) -> Tensor:
@@ -153,7 +153,7 @@ def model_options(recipe: Recipe) -> dict[str, Any]:
     """Keyword arguments of the architecture's class, as a weights file tells them: all, for defaults may change."""
     parameters = inspect.signature({"lite": LiteNMFlowGAN, "paper": PaperNMFlowGAN}[recipe.architecture]).parameters
     defaults = {name: parameter.default for name, parameter in parameters.items() if name != "vocabulary"}
-    chosen = defaults | {"without": recipe.ablate}
+    chosen = defaults | {"without": recipe.ablate} | ({"grid": recipe.grid} if "grid" in defaults else {})
     return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
 
 

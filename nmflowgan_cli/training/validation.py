@@ -13,7 +13,6 @@ from torch import Tensor
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.data.mixing import MixedSource
-from nmflowgan_cli.data.patches import PairSource
 from nmflowgan_cli.data.simulate import Simulator, Source
 from nmflowgan_cli.errors import ConditionError
 from nmflowgan_cli.evaluation.metrics import ChannelMoments, SpatialCorrelation, kl_divergence
@@ -65,7 +64,7 @@ def validation_set(data: DataOptions, source: Source, vocabulary: Vocabulary, pa
     """What a training on `source` is validated by; None where nothing held out is known to `vocabulary`."""
     held_out = [pair for pair in read_splits(data)["val"] if _known(vocabulary, pair.condition)]
     if held_out:
-        return draw(PairSource(held_out, patch, balance=data.balance), patch, "held-out real pairs")
+        return draw(data.pair_source(held_out, patch), patch, "held-out real pairs")
     simulator = source.simulator if isinstance(source, MixedSource) else source
     return draw(simulator, patch, "simulated pairs") if isinstance(simulator, Simulator) else None
 
