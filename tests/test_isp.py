@@ -10,6 +10,13 @@ from nmflowgan_cli.models import bayer, transfer
 from nmflowgan_cli.models.base import Fields, encode
 from nmflowgan_cli.models.isp import Capture, captures, expose
 
+RED = torch.tensor([0])
+"""The phase of a picture whose upper left pixel is red."""
+
+
+def light(clean: torch.Tensor) -> torch.Tensor:
+    return transfer.to_linear(clean / 255)
+
 
 def flat_capture(batch: int = 1, *, shot: float = 0.0, read: float = 0.0, floor: float = -1.0) -> Capture:
     """An ideal camera: no white balance, no colour matrix."""
@@ -59,26 +66,57 @@ def test_folding_makes_sites_channels_and_can_be_undone():
 @pytest.mark.parametrize("phase", range(4))
 @pytest.mark.parametrize("gains", [None, torch.zeros(1, 3)], ids=["published", "bilinear"])
 def test_demosaicing_keeps_what_the_sensor_measured_and_flat_and_sloping_colours(phase, gains):
-    sites = bayer.site_map(torch.tensor([phase]), 12, 14)
+    phases = torch.tensor([phase])
     colour = torch.tensor([0.2, 0.5, 0.7])[None, :, None, None].expand(1, 3, 12, 14)
     slope = colour + 0.01 * torch.arange(14) + 0.02 * torch.arange(12)[:, None]
     for picture in (colour, slope):
-        raw = bayer.mosaic(picture, sites)
-        out = bayer.demosaic(raw, sites, gains)
+        raw = bayer.mosaic(picture, phases)
+        out = bayer.demosaic(raw, phases, gains)
         inside = (..., slice(2, -2), slice(2, -2))
         torch.testing.assert_close(out[inside], picture[inside])
-        torch.testing.assert_close(bayer.mosaic(out, sites), raw)
+        torch.testing.assert_close(bayer.mosaic(out, phases), raw)
 
 
 def test_published_filters():
     """An impulse at a red pixel answers with the published weights: 4/8 of it in green, 6/8 of it in blue."""
-    sites = bayer.site_map(torch.tensor([0]), 8, 8)
     raw = torch.zeros(1, 1, 8, 8)
     raw[0, 0, 4, 4] = 8.0
-    red, green, blue = bayer.demosaic(raw, sites)[0]
+    red, green, blue = bayer.demosaic(raw, RED)[0]
     assert [red[4, 4], green[4, 4], blue[4, 4]] == [8, 4, 6]
     assert [red[4, 5], green[4, 5], blue[5, 5]] == [4, 0, 0]
     assert [green[4, 6], blue[4, 6], red[5, 5], blue[4, 5]] == [-1, -1.5, 2, pytest.approx(0)]
+
+
+def test_each_phase_demosaics_like_the_same_picture_cut_elsewhere():
+    """Phase and place together say the site: rows and columns on from a red site are a picture of another phase."""
+    raw = torch.randn(1, 1, 20, 22)
+    whole = bayer.demosaic(raw, RED)
+    for phase in range(4):
+        top, left = divmod(phase, 2)
+        part = bayer.demosaic(raw[..., top:, left:].clone(), torch.tensor([phase]))
+        inside = (..., slice(2, -2), slice(2, -2))
+        torch.testing.assert_close(part[inside], whole[..., top:, left:][inside])
+
+
+@pytest.mark.parametrize("size", [(6, 6), (7, 9), (16, 16)])
+def test_exposure_is_the_camera_pipeline_written_out(size):
+    """White balance, colours, noise, clipping, demosaicing and back, one sample and one plain formula at a time."""
+    torch.manual_seed(1)
+    profiles, phases = camera_profiles(), torch.tensor([0, 1, 2, 3])
+    capture = captures([profiles[name] for name in ("IP", "GP", "S6", "G4")], [800, 3200, 100, 400], torch.rand(4, 2))
+    linear, normal = torch.rand(4, 3, *size), torch.randn(4, 1, *size)
+    noisy = expose(linear.clone(), capture, phases, normal)
+    for n in range(4):
+        one, phase = Capture(*(field[n : n + 1] for field in capture)), phases[n : n + 1]
+        colours = torch.einsum("ij,jhw->ihw", one.matrix[0], linear[n])[None]
+        balanced = bayer.mosaic(colours, phase).clamp(0, 1)
+        gains = bayer.mosaic(one.gains[..., None, None].expand_as(colours), phase)
+        raw = balanced / gains
+        shot = raw + normal[n] * (one.shot * raw + one.read).sqrt() - one.black_shift * one.read.sqrt()
+        difference = (shot.clamp_min(one.floor.item()) * gains).clamp_max(1) - balanced
+        seen = bayer.demosaic(difference, phase, one.laplacian_gains)[0]
+        expected = 255 * transfer.from_linear(linear[n] + torch.einsum("ij,jhw->ihw", one.matrix[0].inverse(), seen))
+        torch.testing.assert_close(noisy[n], expected, rtol=1e-4, atol=1e-3)
 
 
 def test_without_noise_the_clean_picture_comes_back():
@@ -86,16 +124,16 @@ def test_without_noise_the_clean_picture_comes_back():
     profiles = camera_profiles()
     settings = captures([profiles["IP"], profiles["S6"]], [800, 3200], torch.rand(2, 2))
     silent = settings._replace(shot=torch.zeros(2), read=torch.zeros(2))
-    sites = bayer.site_map(torch.tensor([0, 3]), 20, 22)
-    torch.testing.assert_close(expose(clean, silent, sites, torch.randn(2, 1, 20, 22)), clean, rtol=1e-4, atol=0.02)
+    noisy = expose(light(clean), silent, torch.tensor([0, 3]), torch.randn(2, 1, 20, 22))
+    torch.testing.assert_close(noisy, clean, rtol=1e-4, atol=0.02)
 
 
 def test_raw_variance_is_shot_times_signal_plus_read():
     """Green at a green site of an ideal camera is the raw value itself."""
     torch.manual_seed(0)
-    sites = bayer.site_map(torch.tensor([0]), 400, 400)
+    sites = bayer.site_map(RED, 400, 400)
     clean = torch.full((1, 3, 400, 400), 140.0)
-    noisy = expose(clean, flat_capture(shot=0.01, read=1e-4), sites, torch.randn(1, 1, 400, 400))
+    noisy = expose(light(clean), flat_capture(shot=0.01, read=1e-4), RED, torch.randn(1, 1, 400, 400))
     linear = transfer.to_linear(noisy / 255)
     signal = transfer.to_linear(torch.tensor(140 / 255))
     at_green = linear[0, 1][(sites[0, 1] + sites[0, 2]).bool()]
@@ -104,11 +142,11 @@ def test_raw_variance_is_shot_times_signal_plus_read():
 
 
 def test_the_sensor_clips_at_its_floor_and_at_white():
-    sites = bayer.site_map(torch.tensor([0]), 60, 60)
-    black = expose(torch.zeros(1, 3, 60, 60), flat_capture(read=0.01, floor=0.0), sites, torch.randn(1, 1, 60, 60))
+    sites = bayer.site_map(RED, 60, 60)
+    black = expose(torch.zeros(1, 3, 60, 60), flat_capture(read=0.01, floor=0.0), RED, torch.randn(1, 1, 60, 60))
     green = black[0, 1][(sites[0, 1] + sites[0, 2]).bool()]
     assert green.min() >= -1e-3
-    white = expose(torch.full((1, 3, 60, 60), 255.0), flat_capture(read=0.01), sites, torch.randn(1, 1, 60, 60))
+    white = expose(torch.ones(1, 3, 60, 60), flat_capture(read=0.01), RED, torch.randn(1, 1, 60, 60))
     assert white[0, 1][(sites[0, 1] + sites[0, 2]).bool()].max() <= 255.01
 
 

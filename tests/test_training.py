@@ -110,11 +110,13 @@ def test_crops_are_turned_and_mirrored_in_all_eight_ways():
 
 
 def test_exposure_scales_light():
-    clean = torch.full((1, 3, 2, 2), 200.0)
-    halved = vary_exposure(clean, torch.tensor([0.5]))
+    counts = torch.full((2, 3, 2, 2), 200, dtype=torch.uint8)
+    (halved, clipped), light = vary_exposure(counts, torch.tensor([0.5, 10.0]))
     linear = lambda count: ((count / 255 + 0.055) / 1.055) ** 2.4  # noqa: E731
     assert linear(halved.max().item()) == pytest.approx(linear(200) / 2, rel=0.01)
-    assert vary_exposure(clean, torch.tensor([10.0])).max() == 255
+    assert light[0].unique().item() == pytest.approx(linear(halved.max().item()))
+    assert clipped.eq(255).all()
+    assert light[1].eq(1).all()
 
 
 def test_simulated_batches_cover_all_cameras_and_depend_on_the_generator_alone(source):

@@ -78,21 +78,26 @@ def load_clean(folder: Path, *, smallest: int) -> list[NDArray[np.uint8]]:
     return pictures
 
 
-def random_crop(picture: NDArray[np.uint8], size: int, rng: np.random.Generator) -> Tensor:
-    """(3, size, size) float32 counts: a crop, turned and mirrored at random."""
+def random_crop(picture: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(3, size, size) counts: a crop of an (H, W, 3) picture, turned and mirrored at random."""
     top, left = (int(rng.integers(side - size + 1)) for side in picture.shape[:2])
     crop = np.rot90(picture[top : top + size, left : left + size], int(rng.integers(4)))
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
-    return torch.from_numpy(np.ascontiguousarray(crop)).permute(2, 0, 1).float()
+    return np.ascontiguousarray(crop.transpose(2, 0, 1))
 
 
-def vary_exposure(clean: Tensor, factors: Tensor) -> Tensor:
-    """(N, 3, H, W) integer counts at `factors` (N,) times the light, rounded and clipped to [0, 255]."""
-    # A table of the light of each count: powers are what a batch spends most of its time on.
-    light = transfer.to_linear(torch.arange(256.0) / 255)
-    linear = light[clean.long()] * factors[:, None, None, None]
-    return (transfer.from_linear(linear) * 255).round().clamp(0, 255)
+def vary_exposure(counts: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
+    """Counts at `factors` (N,) times the light, rounded and clipped to [0, 255], and the linear light of these.
+
+    `counts`: (N, 3, H, W) uint8. Returns two float32 tensors of that shape.
+    """
+    # Tables of the 256 counts for each sample: powers of every pixel would take longer than all the rest.
+    linear = transfer.to_linear(torch.arange(256.0) / 255)
+    exposed = (transfer.from_linear(linear * factors[:, None]) * 255).round().clamp(0, 255)
+    tables, places = (exposed, linear[exposed.long()]), counts.flatten(1).long()
+    clean, light = (table.gather(1, places).view(counts.shape) for table in tables)
+    return clean, light
 
 
 @dataclass
@@ -127,7 +132,7 @@ class Simulator:
         crops = [self._crop(rng) for _ in range(size)]
         low, high = EXPOSURES
         factors = torch.from_numpy(np.exp(rng.uniform(math.log(low), math.log(high), size)).astype(np.float32))
-        clean = vary_exposure(torch.stack(crops), factors)
+        clean, linear = vary_exposure(torch.from_numpy(np.stack(crops)), factors)
         conditions = [self._condition(rng) for _ in range(size)]
         phase = torch.from_numpy(rng.integers(bayer.SITES, size=size))
         settings = captures(
@@ -136,10 +141,9 @@ class Simulator:
             torch.from_numpy(rng.random((size, 2), np.float32)),
         )
         normal = torch.from_numpy(rng.standard_normal((size, 1, self.patch, self.patch), np.float32))
-        sites = bayer.site_map(phase, self.patch, self.patch)
-        return Batch(clean, expose(clean, settings, sites, normal), conditions, phase)
+        return Batch(clean, expose(linear, settings, phase, normal), conditions, phase)
 
-    def _crop(self, rng: np.random.Generator) -> Tensor:
+    def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         return random_crop(self.pictures[int(rng.integers(len(self.pictures)))], self.patch, rng)
 
     def _condition(self, rng: np.random.Generator) -> Condition:

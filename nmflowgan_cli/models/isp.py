@@ -79,30 +79,31 @@ class Capture(NamedTuple):
     """(N,) how far black lies below the clean picture's, in standard deviations of the read noise."""
 
 
-def _mix(matrix: Tensor, picture: Tensor) -> Tensor:
-    """Colours of (N, 3, H, W) through matrices (N, 3, 3)."""
-    return torch.einsum("nij,njhw->nihw", matrix, picture)
-
-
 def _column(values: Tensor) -> Tensor:
     return values[:, None, None, None]
 
 
-def expose(clean: Tensor, capture: Capture, sites: Tensor, normal: Tensor) -> Tensor:
+def expose(linear: Tensor, capture: Capture, phase: Tensor, normal: Tensor) -> Tensor:
     """Noisy pictures as the camera would have rendered them, before the display's rounding and clipping.
 
-    `clean`: (N, 3, H, W) counts in [0, 255]. `sites`: `bayer.site_map`. `normal`: (N, 1, H, W) standard normal.
-    Returns float32 counts; noise below black and above white is kept (see transfer.py).
+    `linear`: (N, 3, H, W) light of the clean pictures in [0, 1]. `phase`: (N,) Bayer phase of the upper left pixel.
+    `normal`: (N, 1, H, W) standard normal. Returns float32 counts; noise below black and above white is kept (see
+    transfer.py).
     """
-    linear = transfer.to_linear(clean / WHITE)
-    gains = bayer.mosaic(capture.gains[:, :, None, None].expand_as(linear), sites)
-    balanced = bayer.mosaic(_mix(capture.matrix, linear), sites).clamp(0, 1)
+    sites, size = bayer.cells(phase), linear.shape[2:]
+    colours = bayer.colour_of_site(sites)
+    sample = torch.arange(len(phase), device=phase.device)[:, None, None]
+    gains = bayer.tiled(capture.gains[sample, colours][:, None], *size)
+    # Of each pixel's colours only the one that its site measures.
+    balanced = bayer.tiled(capture.matrix[sample, colours].permute(0, 3, 1, 2), *size).mul_(linear).sum(1, keepdim=True)
+    balanced.clamp_(0, 1)
     raw = balanced / gains
-    noisy = raw + normal * (_column(capture.shot) * raw + _column(capture.read)).sqrt()
-    noisy = torch.maximum(noisy - _column(capture.black_shift * capture.read.sqrt()), _column(capture.floor))
-    difference = (noisy * gains).clamp_max(1) - balanced
-    camera_difference = bayer.demosaic(difference, sites, capture.laplacian_gains)
-    return WHITE * transfer.from_linear(linear + _mix(torch.linalg.inv(capture.matrix), camera_difference))
+    noise = (raw * _column(capture.shot)).add_(_column(capture.read)).sqrt_().mul_(normal)
+    noisy = raw.add_(noise).sub_(_column(capture.black_shift * capture.read.sqrt()))
+    noisy = torch.maximum(noisy, _column(capture.floor), out=noise)
+    difference = noisy.mul_(gains).clamp_max_(1).sub_(balanced)
+    seen = bayer.demosaic(difference, phase, capture.laplacian_gains, torch.linalg.inv(capture.matrix))
+    return transfer.from_linear(seen.add_(linear)).mul_(WHITE)
 
 
 def captures(profiles: Sequence[CameraProfile], isos: Sequence[int], white_balance: Tensor) -> Capture:
@@ -153,7 +154,6 @@ class ISPNoise(NoiseModel):
         cameras = [self.vocabulary.cameras[index] for index in code.camera.argmax(1).tolist()]
         isos = [round(100 * 2**log_iso) for log_iso in code.log_iso.tolist()]
         settings = captures([self.profiles[camera] for camera in cameras], isos, statistics)
+        settings = Capture(*(field.to(clean.device) for field in settings))
         phase = torch.zeros(len(clean), dtype=torch.long, device=clean.device)
-        sites = bayer.site_map(phase, *clean.shape[-2:])
-        normal = bayer.mosaic(fields.latent, sites)
-        return expose(clean, Capture(*(field.to(clean.device) for field in settings)), sites, normal)
+        return expose(transfer.to_linear(clean / WHITE), settings, phase, bayer.mosaic(fields.latent, phase))
