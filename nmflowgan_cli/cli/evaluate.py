@@ -1,6 +1,8 @@
 """`nmflowgan evaluate`: how far the noise of models is from the noise of real cameras."""
 
 import json as json_module
+import shlex
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,6 +48,12 @@ def evaluate(
     official: Annotated[
         bool, typer.Option("--official", help="Also the KLD of the un-rounded noise; does pictures in one piece.")
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write a page (HTML) with tables, plots and pictures.", metavar="FILE")
+    ] = None,
+    gallery: Annotated[
+        int, typer.Option(min=0, help="Cameras and ISOs that the page shows pictures of.", show_default=True)
+    ] = 12,
     cells: Annotated[bool, typer.Option("--cells", help="Also a row for each camera and ISO.")] = False,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -58,6 +66,8 @@ def evaluate(
     All ISOs of a camera weigh the same, and so do all cameras in the mean of cameras. awgn and heteroscedastic
     are fitted on the data itself unless --fit-split says otherwise.
     """
+    if report:
+        _require_report(report)
     pairs, fit_pairs = _pairs(data, split, limit), _pairs(data, fit_split or split, limit)
 
     from nmflowgan_cli.evaluation.contenders import contenders, open_weights
@@ -75,12 +85,46 @@ def evaluate(
     )
     protocol = Protocol(patch, step or patch, seed)
     found, failed = _measured(pairs, entries, protocol, skip_unknown=skip_unknown, quiet=quiet)
+    facts = {"manifest": str(data), "split": split, "pairs": len(pairs), "failed_pairs": failed}
+    if report:
+        _write_report(report, found, pairs, entries, as_json(found, facts), gallery=gallery, quiet=quiet)
     if json:
-        facts = {"manifest": str(data), "split": split, "pairs": len(pairs), "failed_pairs": failed}
         typer.echo(json_module.dumps(as_json(found, facts)))
     else:
         print_tables(found, cells=cells)
     raise typer.Exit(SOME_FAILED if failed else 0)
+
+
+def _require_report(path: Path) -> None:
+    """Raise UsageError where the page could not be written after all the work."""
+    from nmflowgan_cli.evaluation.plots import require_matplotlib
+
+    require_matplotlib()
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", "--report takes the name of a file, like report.html")
+
+
+def _write_report(
+    path: Path,
+    found: "Evaluation",
+    pairs: "list[Pair]",
+    entries: "list[Contender]",
+    measured: dict[str, Any],
+    *,
+    gallery: int,
+    quiet: bool,
+) -> None:
+    """The page, with the command that was typed."""
+    from datetime import UTC, datetime
+
+    from nmflowgan_cli.evaluation.gallery import examples
+    from nmflowgan_cli.evaluation.html import Origin, write_report
+
+    shown = examples(pairs, entries, found.protocol, gallery, conditions=found.real)
+    date = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    size = write_report(path, found, Origin(shlex.join(["nmflowgan", *sys.argv[1:]]), date, measured), examples=shown)
+    if not quiet:
+        typer.echo(f"{path}: {size / 1e6:.1f} MB", err=True)
 
 
 def _pairs(data: Path, split: str, limit: int | None) -> "list[Pair]":
