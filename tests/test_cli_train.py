@@ -88,7 +88,7 @@ def test_an_interruption_saves_and_the_rest_is_done_later(photos, tmp_path):
     [
         (["--simulate", "nowhere"], 2, "error: no pictures below nowhere (expected PNG"),
         (["--device", "cuda:99"], 2, "error: device 'cuda:99' is not there"),
-        (["--time-limit", "soon"], 2, "error: time limit 'soon' is not a duration (for example 90s, 55m or 3h)"),
+        (["--time-limit", "soon"], 2, "error: --time-limit 'soon' is not a duration (for example 90s, 55m or 3h)"),
         (["--resume"], 1, "holds no checkpoint to go on from"),
         (["--preset", "huge"], 2, "huge"),
         (["--batch", "0"], 2, "error: batch 0"),

@@ -17,6 +17,7 @@ from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.training import recipe, watching
 from nmflowgan_cli.training.card import card
 from nmflowgan_cli.training.loop import RunOptions, train
+from nmflowgan_cli.training.requests import TrainingRequest
 from nmflowgan_cli.training.run import run_training
 from nmflowgan_cli.training.sources import DataOptions, open_source
 from nmflowgan_cli.training.validation import draw, validation_set
@@ -164,9 +165,9 @@ def test_the_flag_compiles_flow_and_spatial_network_and_not_the_critic(tmp_path,
     )
     data = DataOptions(pairs=pairs(tmp_path / "pairs", "a.png,b.png,IP,100,a,train"))
     chosen = recipe.lite(flow_steps=1, spatial_steps=1, batch=2, patch=32)
-    told = {"name": "x", "terms": "", "seed": 0, "device": "cpu", "resume": False, "time_limit": 60.0}
     for place, flag in (("plain", False), ("compiled", True)):
-        run_training(chosen, data, tmp_path / place, **told, compiled=flag, progress=lambda step, metrics: None)
+        request = TrainingRequest(recipe=chosen, data=data, run=tmp_path / place, name="x", device="cpu", compiled=flag)
+        run_training(request, progress=lambda step, metrics: None)
     assert compiled == [("Chain", "inductor"), ("SpatialNetwork", "inductor")]
 
 

@@ -31,7 +31,7 @@ class Header:
     """What a weights file says of itself."""
 
     architecture: str
-    """"paper" or "lite"."""
+    """"paper", "lite", "gaussian", or "dncnn", which is a denoiser."""
     options: Mapping[str, Any]
     """Keyword arguments of the architecture's class, as JSON values."""
     vocabulary: Vocabulary
@@ -43,6 +43,8 @@ class Header:
     """Under which terms it may be used."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """Measured numbers, with the command that made them."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Of a Gaussian model which one it is; of a denoiser the noise and the recipe that it learned by."""
     tool_version: str = __version__
     format_version: int = FORMAT_VERSION
 
@@ -62,6 +64,7 @@ class Header:
             "data": list(self.data),
             "terms": self.terms,
             "metrics": dict(self.metrics),
+            "training": dict(self.training),
         }
 
     @staticmethod
@@ -77,6 +80,7 @@ class Header:
             data=tuple(map(str, values["data"])),
             terms=str(values["terms"]),
             metrics=dict(values["metrics"]),
+            training=dict(values.get("training", {})),
             tool_version=str(values["tool_version"]),
             format_version=int(values["format_version"]),
         )

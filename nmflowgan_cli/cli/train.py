@@ -1,17 +1,36 @@
-"""`nmflowgan train`: weights from paired data, from clean photographs and simulated cameras, or from both."""
+"""`nmflowgan train`: weights from paired data, from clean photographs and simulated cameras, or from both.
+
+Besides flow and GAN, the reference models, and the denoiser that noise models are judged by.
+"""
 
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nmflowgan_cli.cli.options import Device, Quiet, Seed
+from nmflowgan_cli.cli.training_options import (
+    Balance,
+    Grid,
+    Model,
+    Part,
+    Precision,
+    Preset,
+    Strategy,
+    refuse_foreign,
+    seconds,
+)
 from nmflowgan_cli.cli.training_progress import training_progress
-from nmflowgan_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from nmflowgan_cli.training.loop import Outcome
+    from nmflowgan_cli.training.recipe import Recipe
+    from nmflowgan_cli.training.requests import DenoiserRequest, FitRequest, TrainingRequest
 
 EXAMPLES = """\b
 Examples:
@@ -19,38 +38,13 @@ Examples:
   nmflowgan train --simulate photos/ --preset lite -o runs/first
   nmflowgan train --simulate photos/ -o runs/first --resume --time-limit 55m
   nmflowgan train my-pairs/ --camera X100 --init sidd-lite --rate 0.3 -o runs/x100
+  nmflowgan train my-pairs/ --model heteroscedastic -o runs/reference
+  nmflowgan train my-pairs/ --model dncnn --noise sidd-lite -o runs/denoiser
 """
 
 
-class Balance(StrEnum):
-    code = "code"
-    picture = "picture"
-    none = "none"
-
-
-class Strategy(StrEnum):
-    simultaneous = "simultaneous"
-    joint = "joint"
-    two_stage = "two-stage"
-
-
-class Precision(StrEnum):
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-class Part(StrEnum):
-    sal = "sal"
-    sdl = "sdl"
-    gan = "gan"
-
-
-class Preset(StrEnum):
-    lite = "lite"
-    paper = "paper"
-
-
 def train(
+    context: typer.Context,
     data: Annotated[
         Path | None,
         typer.Argument(
@@ -61,6 +55,20 @@ def train(
     ] = None,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
+    model: Annotated[
+        Model,
+        typer.Option(
+            help="nmflowgan (flow and GAN), awgn or heteroscedastic (Gaussian references, fitted in one pass), or "
+            "dncnn (a denoiser, to judge noise by)."
+        ),
+    ] = Model.nmflowgan,
+    noise: Annotated[
+        str,
+        typer.Option(
+            help="Noise that dncnn learns from: real, awgn or heteroscedastic (fitted on DATA), isp, or weights.  "
+            "[default: real]"
+        ),
+    ] = "real",
     simulate: Annotated[Path | None, typer.Option(help="Folder of clean photographs, for simulated pairs.")] = None,
     simulate_share: Annotated[
         float, typer.Option(help="Share of simulated patches among real ones, 0 to 1.", show_default=True)
@@ -83,14 +91,21 @@ def train(
     ] = "",
     iso: Annotated[int | None, typer.Option(min=1, help="ISO of clean/ and noisy/, where paths do not say it.")] = None,
     preset: Annotated[
-        Preset, typer.Option(help="lite (default of new training) or paper (31 M parameters).")
+        Preset, typer.Option(help="lite (default of new training) or paper (31 M parameters; dncnn: 30 epochs).")
     ] = Preset.lite,
     flow_steps: Annotated[int | None, typer.Option(help="Steps of the flow (lite).  [default: the preset's]")] = None,
     spatial_steps: Annotated[
         int | None, typer.Option(help="Steps of the spatial network (lite).  [default: the preset's]")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps in all (paper).  [default: the preset's]")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps in all (paper, dncnn).  [default: the preset's]")] = None,
     batch: Annotated[int | None, typer.Option(help="Patches a step.  [default: the preset's]")] = None,
+    grid: Annotated[
+        Grid | None,
+        typer.Option(
+            help="What of a pixel's position noise depends on: bayer (sites of the sensor), or jpeg (8x8 blocks of "
+            "pictures that the camera itself made; lite).  [default: bayer]"
+        ),
+    ] = None,
     init: Annotated[
         str,
         typer.Option(
@@ -129,17 +144,12 @@ def train(
 ) -> None:
     """Train weights into a folder: in the end model.safetensors and its card.md, on the way the rest."""
     from nmflowgan_cli.training import distributed
-    from nmflowgan_cli.training import recipe as recipes
-    from nmflowgan_cli.training.run import run_training
-    from nmflowgan_cli.training.sources import DataOptions, census_toml
-    from nmflowgan_cli.training.start import find, recipe_from
+    from nmflowgan_cli.training.denoiser_recipe import denoiser_preset
+    from nmflowgan_cli.training.requests import DenoiserRequest, FitRequest, TrainingRequest
+    from nmflowgan_cli.training.sources import DataOptions
+    from nmflowgan_cli.training.start import find
 
-    changes = _given(flow_steps=flow_steps, spatial_steps=spatial_steps, steps=steps, batch=batch, strategy=strategy)
-    ablated = tuple(dict.fromkeys(part.value for part in ablate or ()))
-    recipe = recipes.without(recipes.preset(preset.value, **changes), ablated)
-    weights = find(init) if init else None
-    recipe = recipes.scaled(recipe_from(recipe, weights) if weights else recipe, rate)
-    recipe = replace(recipe, precision=precision.value)
+    refuse_foreign(context, model)
     options = DataOptions(
         pairs=data,
         simulate=simulate,
@@ -149,32 +159,88 @@ def train(
         camera=camera,
         iso=iso,
     )
-    if dry_run:
-        typer.echo(recipes.to_toml(recipe) + census_toml(options, recipe.patch))
+    told: dict[str, Any] = {
+        "data": options,
+        "run": output,
+        "name": name or output.resolve().name,
+        "terms": terms,
+        "camera_name": camera_name,
+        "command": shlex.join(["nmflowgan", *sys.argv[1:]]),
+    }
+    if model in (Model.awgn, Model.heteroscedastic):
+        typer.echo(_fit(FitRequest(**told, model=model.value)))
         return
-    with training_progress(recipe.steps, quiet=quiet or not distributed.leads()) as progress:
-        outcome = run_training(
-            recipe,
-            options,
-            output,
-            name=name or output.resolve().name,
-            terms=terms,
+    told |= {"seed": seed, "device": device, "resume": resume, "time_limit": seconds("--time-limit", time_limit)}
+    if model is Model.dncnn:
+        chosen = denoiser_preset(preset.value, steps=steps, batch=batch, rate_factor=rate)
+        request = DenoiserRequest(**told, recipe=chosen, noise=noise)
+    else:
+        changes = _given(
+            flow_steps=flow_steps, spatial_steps=spatial_steps, steps=steps, batch=batch, strategy=strategy, grid=grid
+        )
+        weights = find(init) if init else None
+        recipe = _recipe(preset, changes, [part.value for part in ablate or ()], weights, rate, precision)
+        request = TrainingRequest(
+            **{**told, "data": replace(options, grid=recipe.grid)},
+            recipe=recipe,
             init=weights,
-            camera_name=camera_name,
-            seed=seed,
-            device=device,
-            resume=resume,
-            time_limit=_seconds(time_limit),
             validate_every=validate_every,
             tensorboard=tensorboard,
             compiled=compiled,
-            command=shlex.join(["nmflowgan", *sys.argv[1:]]),
-            progress=progress,
         )
+    if dry_run:
+        _print_plan(request)
+        return
+    outcome = _run(request, quiet=quiet)
     if outcome.interrupted:
         raise KeyboardInterrupt
     if distributed.leads():
         typer.echo(outcome.weights or output)
+
+
+def _recipe(
+    preset: Preset,
+    changes: Mapping[str, Any],
+    ablated: Sequence[str],
+    init: Path | None,
+    rate: float,
+    precision: Precision,
+) -> "Recipe":
+    """The recipe of flow and GAN that the options mean."""
+    from nmflowgan_cli.training import recipe as recipes
+    from nmflowgan_cli.training.start import recipe_from
+
+    recipe = recipes.without(recipes.preset(preset.value, **changes), tuple(dict.fromkeys(ablated)))
+    recipe = recipes.scaled(recipe_from(recipe, init) if init else recipe, rate)
+    return replace(recipe, precision=precision.value)
+
+
+def _fit(request: "FitRequest") -> Path:
+    from nmflowgan_cli.training.fitting import run_fit
+
+    return run_fit(request)
+
+
+def _print_plan(request: "TrainingRequest | DenoiserRequest") -> None:
+    """Recipe and number of patches, as TOML."""
+    from nmflowgan_cli.training.recipe import Recipe, to_toml
+    from nmflowgan_cli.training.sources import census_toml
+
+    recipe = request.recipe
+    text = to_toml(recipe) if isinstance(recipe, Recipe) else recipe.to_toml()
+    typer.echo(text + census_toml(request.data, recipe.patch))
+
+
+def _run(request: "TrainingRequest | DenoiserRequest", *, quiet: bool) -> "Outcome":
+    from nmflowgan_cli.training import distributed
+    from nmflowgan_cli.training.denoiser import run_denoiser
+    from nmflowgan_cli.training.requests import DenoiserRequest
+    from nmflowgan_cli.training.run import run_training
+
+    with training_progress(request.recipe.steps, quiet=quiet or not distributed.leads()) as progress:
+        if isinstance(request, DenoiserRequest):
+            return run_denoiser(request, progress=progress)
+        return run_training(request, progress=progress)
 
 
 def _given(**options: int | StrEnum | None) -> dict[str, int | str]:
@@ -184,13 +250,3 @@ def _given(**options: int | StrEnum | None) -> dict[str, int | str]:
         for name, value in options.items()
         if value is not None
     }
-
-
-def _seconds(text: str) -> float:
-    """The duration that "90s", "55m" or "3h" means; infinite for nothing."""
-    if not text:
-        return float("inf")
-    units = {"s": 1, "m": 60, "h": 3600}
-    if text[-1] not in units or not text[:-1].isdecimal():
-        raise UsageError(f"time limit {text!r} is not a duration", "for example 90s, 55m or 3h")
-    return int(text[:-1]) * units[text[-1]]

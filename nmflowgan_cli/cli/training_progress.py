@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import typer
 
 SECONDS_BETWEEN_LINES = 30.0
-SHOWN = ("nll", "std_z", "critic", "generator", "moments", "val_kld")
+SHOWN = ("nll", "std_z", "critic", "generator", "moments", "val_kld", "psnr")
 
 Show = Callable[[int, Mapping[str, float]], None]
 

@@ -26,7 +26,10 @@ class DnCNN(nn.Module):
         for _ in range(depth - 2):
             norm = nn.BatchNorm2d(width, eps=EPSILON, momentum=MOMENTUM)
             layers += [nn.Conv2d(width, width, 3, padding=1), norm, nn.ReLU(inplace=True)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(width, 3, 3, padding=1))
+        last = nn.Conv2d(width, 3, 3, padding=1)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)  # begins as the identity: in a short training that is a good part of the way
+        self.layers = nn.Sequential(*layers, last)
 
     @property
     def context(self) -> int:

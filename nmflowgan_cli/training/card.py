@@ -12,11 +12,30 @@ LICENCES = {"mit": "mit", "cc0": "cc0-1.0", "cc0-1.0": "cc0-1.0", "cc-by-4.0": "
 
 
 def card(header: Header, recipe: Recipe, *, command: str, seed: int, seconds: float, best: Mapping[str, float]) -> str:
-    """The card as Markdown with front matter; what only the trainer knows is left to be written."""
+    """The card of flow and GAN as Markdown with front matter; what only the trainer knows is left to be written."""
+    sentence = (
+        f"Noise of {len(header.vocabulary.cameras)} cameras for clean photographs: architecture "
+        f"`{header.architecture}` of [NM-FlowGAN](https://arxiv.org/abs/2312.10112)"
+    )
+    facts = {
+        "Command": code(command),
+        "Seed": str(seed),
+        "Time": f"{seconds / 60:.1f} minutes, {recipe.steps} steps of {recipe.batch} patches",
+        "Validation": _scores(header.metrics.get("validation", {})),
+        "Best by KLD": _scores(best),
+    }
+    return draft(header, sentence, facts, recipe=to_toml(recipe))
+
+
+def draft(header: Header, sentence: str, facts: Mapping[str, str], *, recipe: str = "") -> str:
+    """A card of any weights. `sentence` says what they are, without its full stop; `facts` how they came about, by
+    name; `recipe` is TOML.
+    """
     names = {**CAMERA_NAMES, **header.vocabulary.names}
     trained = {
         camera: ", ".join(map(str, header.vocabulary.trained_isos(camera))) for camera in header.vocabulary.cameras
     }
+    told = {"Data": "; ".join(header.data) or "not told", "Terms": header.terms or "not told", **facts}
     return "\n".join(
         [
             "---",
@@ -28,30 +47,22 @@ def card(header: Header, recipe: Recipe, *, command: str, seed: int, seconds: fl
             "",
             f"# {header.name}",
             "",
-            f"Noise of {len(trained)} cameras for clean photographs: architecture `{header.architecture}` of "
-            "[NM-FlowGAN](https://arxiv.org/abs/2312.10112), trained with nmflowgan-cli "
-            f"{header.tool_version}.",
+            f"{sentence}, trained with nmflowgan-cli {header.tool_version}.",
             "",
             "| camera | trained at ISO |",
             "|---|---|",
             *(f"| {names.get(camera, camera)} | {isos} |" for camera, isos in trained.items() if isos),
             "",
-            f"- **Data**: {'; '.join(header.data) or 'not told'}",
-            f"- **Terms**: {header.terms or 'not told'}",
-            f"- **Command**: `{command or 'not told'}`",
-            f"- **Seed**: {seed}",
-            f"- **Time**: {seconds / 60:.1f} minutes, {recipe.steps} steps of {recipe.batch} patches",
-            f"- **Validation**: {_scores(header.metrics.get('validation', {}))}",
-            f"- **Best by KLD**: {_scores(best)}",
+            *(f"- **{name}**: {value}" for name, value in told.items()),
             "",
-            "## Recipe",
-            "",
-            "```toml",
-            to_toml(recipe),
-            "```",
-            "",
+            *(["## Recipe", "", "```toml", recipe, "```", ""] if recipe else []),
         ]
     )
+
+
+def code(command: str) -> str:
+    """A command as Markdown."""
+    return f"`{command or 'not told'}`"
 
 
 def _scores(scores: Mapping[str, float | str]) -> str:

@@ -9,76 +9,58 @@ from nmflowgan_cli.errors import TrainingError, UsageError
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.training import distributed, state
 from nmflowgan_cli.training.loop import Outcome, Progress, RunOptions, train
-from nmflowgan_cli.training.recipe import Recipe
-from nmflowgan_cli.training.sources import DataOptions, open_source
+from nmflowgan_cli.training.requests import TrainingRequest
+from nmflowgan_cli.training.sources import open_source
 from nmflowgan_cli.training.start import start_from
 from nmflowgan_cli.training.trainees import model_options
 from nmflowgan_cli.training.validation import validation_set
 from nmflowgan_cli.training.watching import require_tensorboard
 
 
-def run_training(
-    recipe: Recipe,
-    data: DataOptions,
-    run: Path,
-    *,
-    name: str,
-    terms: str,
-    init: Path | None = None,
-    camera_name: str = "",
-    seed: int,
-    device: str,
-    resume: bool,
-    time_limit: float,
-    validate_every: int = 500,
-    tensorboard: bool = False,
-    compiled: bool = False,
-    command: str = "",
-    progress: Progress,
-) -> Outcome:
-    """Train on `data`; everything is written into `run`.
+def run_training(request: TrainingRequest, *, progress: Progress) -> Outcome:
+    """Train flow and GAN as asked.
 
-    `init`: weights to go on from, for which `recipe` was made by `start.recipe_from`. `camera_name`: the full name of
-    the one camera of the data.
-
-    Raises UsageError or PictureError for bad data or a bad device, TrainingError where `run` holds another training.
+    Raises UsageError or PictureError for bad data or a bad device, TrainingError where the folder holds another
+    training.
     """
-    chosen_device = resolve_device(device)
-    if validate_every < 1:
-        raise UsageError(f"--validate-every {validate_every} is no number of steps", "1 or more, like 500")
-    if tensorboard:
+    recipe, device = request.recipe, resolve_device(request.device)
+    if request.validate_every < 1:
+        raise UsageError(f"--validate-every {request.validate_every} is no number of steps", "1 or more, like 500")
+    if request.tensorboard:
         require_tensorboard()
-    source, description = open_source(data, recipe.patch)
-    if not resume and (run / state.FILE).exists():
-        raise TrainingError(f"{run} holds a training already", "go on with --resume, or choose another --output")
+    source, description = open_source(request.data, recipe.patch)
+    refuse_other_training(request.run, resume=request.resume)
     header = Header(
         architecture=recipe.architecture,
         options=model_options(recipe),
-        vocabulary=_named(source.vocabulary(recipe.steps * recipe.batch), camera_name),
-        name=name,
+        vocabulary=named(source.vocabulary(recipe.steps * recipe.batch), request.camera_name),
+        name=request.name,
         data=description,
-        terms=terms,
+        terms=request.terms,
     )
     start = None
-    if init is not None:
-        start, header = start_from(init, header)
-    validation = validation_set(data, source, header.vocabulary, recipe.patch)
-    _make_folder(run)
+    if request.init is not None:
+        start, header = start_from(request.init, header)
+    validation = validation_set(request.data, source, header.vocabulary, recipe.patch)
+    make_folder(request.run)
     options = RunOptions(
-        run=run,
-        device=chosen_device,
-        resume=resume,
-        time_limit=time_limit,
-        validate_every=validate_every,
-        tensorboard=tensorboard,
-        compile="inductor" if compiled else "",
-        command=command,
+        run=request.run,
+        device=device,
+        resume=request.resume,
+        time_limit=request.time_limit,
+        validate_every=request.validate_every,
+        tensorboard=request.tensorboard,
+        compile="inductor" if request.compiled else "",
+        command=request.command,
     )
-    with distributed.processes(chosen_device, batch=recipe.batch):
-        return train(recipe, source, header, options, seed=seed, progress=progress, start=start, validation=validation)
+    with distributed.processes(device, batch=recipe.batch):
+        return train(
+            recipe, source, header, options, seed=request.seed, progress=progress, start=start, validation=validation
+        )
 
 
-def _named(vocabulary: Vocabulary, camera_name: str) -> Vocabulary:
+def named(vocabulary: Vocabulary, camera_name: str) -> Vocabulary:
+    """The vocabulary with the full name of its one camera; UsageError where there are several."""
     if not camera_name:
         return vocabulary
     if len(vocabulary.cameras) != 1:
@@ -89,7 +71,14 @@ def _named(vocabulary: Vocabulary, camera_name: str) -> Vocabulary:
     return replace(vocabulary, names={vocabulary.cameras[0]: camera_name})
 
 
-def _make_folder(run: Path) -> None:
+def refuse_other_training(run: Path, *, resume: bool) -> None:
+    """Raise TrainingError where `run` holds a training that is not to be resumed."""
+    if not resume and (run / state.FILE).exists():
+        raise TrainingError(f"{run} holds a training already", "go on with --resume, or choose another --output")
+
+
+def make_folder(run: Path) -> None:
+    """Make the folder of a run; raises TrainingError."""
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,0 +1,70 @@
+"""Gaussian reference models of real pairs: one pass of sums over the pictures, and a weights file like any other."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from time import monotonic
+
+from nmflowgan_cli.checkpoints.format import Header, save, write_whole
+from nmflowgan_cli.data.reading import Paired
+from nmflowgan_cli.errors import TrainingError, UsageError
+from nmflowgan_cli.models.gaussian import FITS, GaussianNoise, Sample, level_moments
+from nmflowgan_cli.training import card
+from nmflowgan_cli.training.loop import WEIGHTS
+from nmflowgan_cli.training.requests import FitRequest
+from nmflowgan_cli.training.run import make_folder, named
+from nmflowgan_cli.training.sources import pairs_line, read_splits
+
+MEANINGS = {
+    "awgn": "additive white Gaussian noise, a mean and a variance for each camera, ISO and channel",
+    "heteroscedastic": "Gaussian noise, a mean and a variance linear in the clean level for each camera, ISO and "
+    "channel",
+}
+
+
+def fitted(model: str, pairs: Iterable[Paired]) -> GaussianNoise:
+    """The model of that name (of `models.gaussian.FITS`) of all these pairs, with a mean; PictureError for a bad one.
+
+    A picture at a time is in memory.
+    """
+    return FITS[model](level_moments(_samples(pairs)))
+
+
+def _samples(pairs: Iterable[Paired]) -> Iterator[Sample]:
+    for pair in pairs:
+        clean, noisy = (picture.reshape(-1, *picture.shape[-3:]) for picture in pair.load())
+        for one_clean, one_noisy in zip(clean, noisy, strict=True):
+            yield pair.condition, one_clean, one_noisy
+
+
+def run_fit(request: FitRequest) -> Path:
+    """Fit as asked; the weights file, beside which lies its card.
+
+    Raises UsageError or PictureError for bad data, TrainingError where the folder holds weights already.
+    """
+    if request.data.pairs is None:
+        raise UsageError(f"--model {request.model} is fitted on real pairs", "give DATA")
+    began, path = monotonic(), request.run / WEIGHTS
+    if path.exists():
+        raise TrainingError(f"{request.run} holds weights already", "choose another --output")
+    pairs = read_splits(request.data)["train"]
+    model = fitted(request.model, pairs)
+    model.vocabulary = named(model.vocabulary, request.camera_name)
+    header = Header(
+        architecture="gaussian",
+        options={},
+        vocabulary=model.vocabulary,
+        name=request.name,
+        data=(pairs_line(request.data, pairs),),
+        terms=request.terms,
+        training={"model": request.model},
+    )
+    make_folder(request.run)
+    save(path, model.state_dict(), header)
+    write_whole(request.run / card.FILE, _card(header, request, seconds=monotonic() - began).encode())
+    return path
+
+
+def _card(header: Header, request: FitRequest, *, seconds: float) -> str:
+    cameras = len(header.vocabulary.cameras)
+    facts = {"Command": card.code(request.command), "Time": f"{seconds:.1f} seconds"}
+    return card.draft(header, f"Noise of {cameras} cameras for clean photographs: {MEANINGS[request.model]}", facts)
