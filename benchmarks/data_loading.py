@@ -1,15 +1,19 @@
 """Patches a second that the sources of training data give, against what a training step of `lite` takes.
 
 Sources: the simulator; real pairs that all fit in memory; real pairs of which few fit, decoded while the training goes
-on (as for SIDD). Pairs are packaged photographs, enlarged, with Gaussian noise. Then steps of training on the last
-source, and the resident memory meanwhile.
+on (as for SIDD). Pairs are packaged photographs, enlarged, with Gaussian noise. All seconds are of one processor core.
+Then steps of training on the last source, and the resident memory meanwhile.
 
-    python benchmarks/data_loading.py [--steps 1000] [--batches 200]
+    python benchmarks/data_loading.py [--steps 1000] [--batches 40] [--rounds 5]
 """
 
 import argparse
+import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -44,14 +48,12 @@ def make_pairs(folder: Path) -> None:
             Image.fromarray(picture).save(folder / name / f"{number}.png", compress_level=1)
 
 
-def patches_per_second(source: Source, batch: int, batches: int) -> float:
-    rng = np.random.default_rng(0)
-    for _ in range(20):  # by then all that fits has been decoded
-        source.batch(batch, rng)
-    began = time.perf_counter()
-    for _ in range(batches):
-        source.batch(batch, rng)
-    return batch * batches / (time.perf_counter() - began)
+def seconds(work: Callable[[], object], times: int) -> float:
+    """Processor time of `work`, whatever else the machine does meanwhile."""
+    began = time.process_time()
+    for _ in range(times):
+        work()
+    return time.process_time() - began
 
 
 def resident() -> float:
@@ -72,27 +74,31 @@ class Steps:
         for module in (self.learner.model, self.learner.critic):
             module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
-    def rate(self, part: str, source: Source, steps: int) -> float:
-        """Patches a second on one batch again and again: the step alone."""
+    def step(self, part: str, source: Source) -> Callable[[], object]:
+        """A step on one batch again and again: the step alone."""
         batch = source.batch(self.recipe.batch, np.random.default_rng(0))
         first = self.recipe.spatial_from if part == "game" else 0
-        began = 0.0
-        for number in range(-3, steps):
-            began = time.perf_counter() if number == 0 else began
-            self.parts[part](self.learner.complete(batch), first + max(number, 0))
-        return self.recipe.batch * steps / (time.perf_counter() - began)
+        numbers = count(first)
+        return lambda: self.parts[part](self.learner.complete(batch), next(numbers))
 
 
-def report_rates(sources: dict[str, Source], batches: int) -> None:
-    taken: dict[str, float] = {}
-    steps = Steps(sources["simulator"])
-    for part in ("flow", "game"):
-        taken[part] = steps.rate(part, sources["simulator"], 40)
-        print(f"a step of the {part} takes {taken[part]:.0f} patches/s")
-    for name, source in sources.items():
-        rate = patches_per_second(source, steps.recipe.batch, batches)
-        ratios = ", ".join(f"{rate / value:.1f} times what the {part} takes" for part, value in taken.items())
-        print(f"{name}: {rate:.0f} patches/s, {ratios}", flush=True)
+def report_rates(sources: dict[str, Source], batches: int, rounds: int) -> None:
+    """Rounds of steps and of sources take turns; the median of each is told."""
+    steps, rng = Steps(sources["simulator"]), np.random.default_rng(0)
+    size = steps.recipe.batch
+    work: dict[str, Callable[[], object]] = {part: steps.step(part, sources["simulator"]) for part in ("flow", "game")}
+    work |= {name: partial(source.batch, size, rng) for name, source in sources.items()}
+    spent: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(rounds + 1):
+        for name, once in work.items():
+            spent[name].append(seconds(once, batches))
+    # Without the first round, in which networks warm up and all that fits is decoded.
+    rates = {name: size * batches / statistics.median(times[1:]) for name, times in spent.items()}
+    for part in steps.parts:
+        print(f"a step of the {part} takes {rates[part]:.0f} patches/s")
+    for name in sources:
+        ratios = ", ".join(f"{rates[name] / rates[part]:.1f} times what the {part} takes" for part in steps.parts)
+        print(f"{name}: {rates[name]:.0f} patches/s, {ratios}", flush=True)
 
 
 def report_memory(source: Source, number: int) -> None:
@@ -108,8 +114,10 @@ def report_memory(source: Source, number: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--batches", type=int, default=200)
+    parser.add_argument("--batches", type=int, default=40, help="in a round")
+    parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     patch = recipe.lite().patch
     with tempfile.TemporaryDirectory() as folder:
         make_pairs(Path(folder))
@@ -120,7 +128,7 @@ def main() -> None:
             "pairs in memory": PairSource(pairs, patch),
             f"pairs, {SHOWN} of {PAIRS} in memory": PairSource(pairs, patch, memory=few),
         }
-        report_rates(sources, arguments.batches)
+        report_rates(sources, arguments.batches, arguments.rounds)
         report_memory(PairSource(pairs, patch, memory=few), arguments.steps)
 
 
