@@ -16,7 +16,7 @@ from nmflowgan_cli.imaging import luma
 from nmflowgan_cli.moments import FloatArray, noise_of
 from nmflowgan_cli.randomness import picture_key
 
-SIDE = 160
+SIDE = 128
 BLOCK = 16
 """Pixels of the blocks by which a crop is chosen, and its step."""
 VISIBLE_STD = 32.0

@@ -15,7 +15,14 @@ from nmflowgan_cli.errors import PictureError
 from nmflowgan_cli.evaluation.gallery import Example
 from nmflowgan_cli.evaluation.html_condition import condition_section, conditions_by_camera, identifier, legend
 from nmflowgan_cli.evaluation.html_gallery import Section
-from nmflowgan_cli.evaluation.html_tables import glossary, grouped_table, interval, matrix_table, number, scores_table
+from nmflowgan_cli.evaluation.html_tables import (
+    glossary,
+    grouped_table,
+    interval,
+    matrix_table,
+    number,
+    scores_table,
+)
 from nmflowgan_cli.evaluation.markup import Markup, element, joined
 from nmflowgan_cli.evaluation.protocol import Evaluation, Result
 from nmflowgan_cli.imaging import atomic_write
@@ -121,29 +128,39 @@ def _told(groups: Mapping[str, Sequence[Condition]], examples: Sequence[Example]
     conditions = sum(map(len, groups.values()))
     if len(examples) == conditions:
         return Markup()
-    return element("p", f"Pictures are shown of {len(examples)} of {conditions} cameras and ISOs (--gallery).")
+    shown = f"Pictures are shown of {len(examples)} of {conditions} cameras and ISOs; "
+    return element("p", shown, element("code", f"--gallery {conditions}"), " shows all.")
 
 
 def _summary(evaluation: Evaluation, groups: Mapping[str, Sequence[Condition]]) -> Section:
     results = evaluation.results
-    means = [(_named(result), result.mean_of_cameras) for result in results]
+    means = [(result.name, result.mean_of_cameras) for result in results]
     cameras = {
         _full_name(camera): [(result.name, result.cameras[camera]) for result in results if camera in result.cameras]
         for camera in groups
     }
     links = {condition: identifier(condition) for group in groups.values() for condition in group}
+    explained = (
+        "Lags are correlations at 1, 2 and 3 pixels, of the synthetic / of the real noise. |rgb| is the mean "
+        "difference of the correlations between colours. Everything else is 0 at best, but the std ratio, which is 1. "
+    )
+    more = element("a", "All definitions", href="#definitions")
     body = joined(
+        element("p", explained, more),
         legend([(0, "real"), *((index, result.name) for index, result in enumerate(results, 1))]),
-        scores_table(means, caption="Mean of cameras; lags and colours: made / real"),
+        scores_table(means, caption="Mean of cameras"),
+        _notes(results),
         matrix_table(evaluation, links, caption="KLD by camera and ISO; the lowest in bold"),
         grouped_table(cameras, caption="By camera: mean of its ISOs"),
     )
     return Section("summary", "Summary", body)
 
 
-def _named(result: Result) -> Markup:
-    notes = [note for note in (result.note, result.skipped and f"{result.skipped} pairs skipped") if note]
-    return joined(result.name, element("small", "; ".join(notes))) if notes else joined(result.name)
+def _notes(results: Sequence[Result]) -> Markup:
+    """What a reader must know of the models."""
+    notes = [(r.name, [note for note in (r.note, r.skipped and f"{r.skipped} pairs skipped") if note]) for r in results]
+    items = [element("li", f"{name}: {'; '.join(texts)}") for name, texts in notes if texts]
+    return element("ul", *items, class_="notes") if items else Markup()
 
 
 def _full_name(camera: str) -> str:

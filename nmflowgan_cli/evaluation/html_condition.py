@@ -39,9 +39,10 @@ def condition_section(evaluation: Evaluation, condition: Condition, example: Exa
         "section",
         element("h3", str(condition), id=key),
         example_figure(example, key) if example else Markup(),
-        scores_table(scores, caption=f"{condition}: made / real"),
+        scores_table(scores, caption=str(condition)),
+        legend((source, name) for source, (name, _) in sources.items()),
         _curves(sources, condition),
-        _correlations(sources, condition),
+        element("div", _histogram(sources, condition), _correlations(sources, condition), class_="pair"),
         class_="condition",
     )
 
@@ -73,33 +74,31 @@ def _sample(source: int) -> Markup:
 
 
 def _curves(sources: Sources, condition: Condition) -> Markup:
-    """Std and mean over the clean level for each channel, and the histogram."""
-    names = ", ".join(name for _, (name, _) in sources.items())
+    """Std and mean of the noise over the clean level, for each channel."""
     curves = {source: level_curves(noise.levels) for source, (_, noise) in sources.items()}
-    plots = [*_level_plots(curves, condition, names), _histogram(sources, condition, names)]
-    caption = "Noise against the clean level in bins of 8 counts with at least 500 pixels, and shares of pixels."
-    return element(
-        "figure",
-        legend((source, name) for source, (name, _) in sources.items()),
-        element("div", *plots, class_="plots"),
-        element("figcaption", caption),
-    )
+    plots = element("div", *_level_plots(curves, f"{condition}, {_named(sources)}"), class_="plots")
+    caption = "Noise against the clean level, in bins of 8 counts with at least 500 pixels."
+    return element("figure", plots, element("figcaption", caption))
 
 
-def _level_plots(
-    curves: Mapping[int, tuple[FloatArray, FloatArray]], condition: Condition, names: str
-) -> Iterable[Markup]:
+def _named(sources: Sources) -> str:
+    return ", ".join(name for name, _ in sources.values())
+
+
+def _level_plots(curves: Mapping[int, tuple[FloatArray, FloatArray]], about: str) -> Iterable[Markup]:
     for index, what in ((1, "std"), (0, "mean")):
         limits = shared_limits([pair[index].ravel() for pair in curves.values()])
         for channel, name in enumerate(CHANNEL_NAMES):
             shown = {source: pair[index][channel] for source, pair in curves.items()}
-            label = f"{condition}: {what} of the {name} noise against the clean level: {names}"
+            label = f"{what} of the {name} noise against the clean level: {about}"
             yield level_plot(shown, title=f"{what} of {name} (counts)", label=label, limits=limits)
 
 
-def _histogram(sources: Sources, condition: Condition, names: str) -> Markup:
+def _histogram(sources: Sources, condition: Condition) -> Markup:
     counts = {source: noise.histogram for source, (_, noise) in sources.items()}
-    return histogram_plot(counts, title="share of pixels", label=f"{condition}: histograms of the noise: {names}")
+    label = f"histograms of the noise: {condition}, {_named(sources)}"
+    plot = histogram_plot(counts, title="share of pixels", label=label)
+    return element("figure", plot, element("figcaption", "Noise of all pixels, channels pooled."), class_="plot")
 
 
 def _correlations(sources: Sources, condition: Condition) -> Markup:

@@ -40,7 +40,7 @@ def example_figure(example: Example, key: str) -> Markup:
         element(
             "div",
             flip(pictures, f"{key}-picture", legend="Picture", about=f"{example.condition}, crop"),
-            flip(noises, f"{key}-noise", legend=f"Noise x {example.gain}", about=f"{example.condition}, noise"),
+            flip(noises, f"{key}-noise", legend=f"Noise \u00d7 {example.gain}", about=f"{example.condition}, noise"),
             class_="pair",
         ),
         element("figcaption", place),
@@ -72,7 +72,7 @@ def denoised_section(
         for name, (psnr, ssim) in scores.items()
     )
     table = scrolling(
-        element("caption", "Denoisers on real pairs"),
+        "Denoisers on real pairs",
         element("thead", element("tr", *heads)),
         element("tbody", *rows),
     )

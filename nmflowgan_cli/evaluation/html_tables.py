@@ -8,7 +8,7 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.evaluation.markup import Markup, element, joined
 from nmflowgan_cli.evaluation.metrics import DEFINITIONS
 from nmflowgan_cli.evaluation.protocol import Evaluation, Result
-from nmflowgan_cli.evaluation.scores import Scores, Triple
+from nmflowgan_cli.evaluation.scores import Scores
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,9 @@ class Column:
 
 def number(value: float, digits: int = 4) -> Markup:
     """A number of so many digits after the point, with its full value for programs; a dash where unknown."""
-    return element("data", f"{value:.{digits}f}", value=repr(value)) if math.isfinite(value) else Markup("&ndash;")
+    if not math.isfinite(value):
+        return Markup("&ndash;")
+    return element("data", f"{round(value, digits) + 0.0:.{digits}f}", value=repr(value))  # never -0.00
 
 
 def interval(scores: Scores) -> Markup:
@@ -40,16 +42,7 @@ def _lag(index: int) -> Callable[[Scores], Markup]:
     return lambda scores: _against(scores.lags_fake[index], scores.lags_real[index])
 
 
-def _colours(scores: Scores) -> Markup:
-    def row(values: Triple) -> Markup:
-        return joined(*(part for value in values for part in (" ", number(value, 2))))
-
-    return joined(row(scores.channels_fake), " /", row(scores.channels_real))
-
-
 COLUMNS = (
-    Column("pairs", "", lambda scores: element("data", str(scores.pictures), value=scores.pictures)),
-    Column("patches", "", lambda scores: element("data", str(scores.patches), value=scores.patches)),
     Column("KLD", "kld", lambda scores: number(scores.kld)),
     Column("95 % interval", "kld", interval),
     Column("AKLD", "akld", lambda scores: number(scores.akld)),
@@ -59,16 +52,18 @@ COLUMNS = (
     Column("lag 1", "lags", _lag(0)),
     Column("lag 2", "lags", _lag(1)),
     Column("lag 3", "lags", _lag(2)),
-    Column("RG RB GB", "channels", _colours),
+    Column("|rgb|", "channels", lambda scores: number(scores.channels_difference, 3)),
+    Column("pairs", "", lambda scores: element("data", str(scores.pictures), value=scores.pictures)),
+    Column("patches", "", lambda scores: element("data", str(scores.patches), value=scores.patches)),
 )
-"""What a row of scores shows; lags and colours are those of the made noise / those of the real noise."""
+"""What a row of scores shows."""
 
 
 def scores_table(rows: Iterable[tuple[str, Scores]], *, caption: str, first: str = "model") -> Markup:
     """A row of scores for each heading (text or markup) of `rows`."""
     body = [_row(heading, scores) for heading, scores in rows]
     head = element("tr", element("th", first, scope="col"), *(_heading(column) for column in COLUMNS))
-    return scrolling(element("caption", caption), element("thead", head), element("tbody", *body))
+    return scrolling(caption, element("thead", head), element("tbody", *body))
 
 
 def grouped_table(groups: Mapping[str, Sequence[tuple[str, Scores]]], *, caption: str, first: str = "model") -> Markup:
@@ -78,7 +73,7 @@ def grouped_table(groups: Mapping[str, Sequence[tuple[str, Scores]]], *, caption
         element("tbody", _group(name), *(_row(heading, scores) for heading, scores in rows))
         for name, rows in groups.items()
     ]
-    return scrolling(element("caption", caption), element("thead", head), *bodies)
+    return scrolling(caption, element("thead", head), *bodies)
 
 
 def matrix_table(evaluation: Evaluation, links: Mapping[Condition, str], *, caption: str) -> Markup:
@@ -86,7 +81,7 @@ def matrix_table(evaluation: Evaluation, links: Mapping[Condition, str], *, capt
     results = evaluation.results
     names = [element("th", text, scope="col") for text in ("camera, ISO", *(r.name for r in results), "self floor")]
     rows = [_matrix_row(condition, link, results) for condition, link in links.items()]
-    return scrolling(element("caption", caption), element("thead", element("tr", *names)), element("tbody", *rows))
+    return scrolling(caption, element("thead", element("tr", *names)), element("tbody", *rows))
 
 
 def _matrix_row(condition: Condition, link: str, results: Sequence[Result]) -> Markup:
@@ -105,9 +100,10 @@ def _marked(text: Markup, *, best: bool) -> Markup:
     return element("strong", text) if best else text
 
 
-def scrolling(*parts: Markup) -> Markup:
-    """A table that scrolls sideways in itself where the page is too narrow for it."""
-    return element("div", element("table", *parts), class_="scroll", tabindex=0)
+def scrolling(caption: str, *parts: Markup) -> Markup:
+    """A table that scrolls sideways in itself where the page is too narrow for it; its caption stays."""
+    table = element("table", element("caption", element("span", caption)), *parts)
+    return element("div", table, class_="scroll", tabindex=0)
 
 
 def _row(heading: str, scores: Scores) -> Markup:

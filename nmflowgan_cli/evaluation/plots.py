@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = 8
-DASHES = ("", "7 3", "2 2", "7 3 2 3")
+DASHES = ("", "7 2", "3 2", "8 2 2 2")
 """SVG dash patterns of the models, in turn: told apart without colours, too."""
 
 LEAST_SHARE = 1e-6
@@ -32,7 +32,6 @@ _INK, _RULE = "#010203", "#010204"
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, and in the page's own font
     "font.size": 10,
-    "axes.titlesize": 10,
     "text.color": _INK,
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
@@ -87,6 +86,8 @@ def shared_limits(curves: Sequence[FloatArray]) -> tuple[float, float] | None:
 
 def histogram_plot(counts: Mapping[int, FloatArray], *, title: str, label: str) -> Markup:
     """Shares of pixels over their noise, from (521,) counts in the bins of `metrics.FINE` by source; logarithmic."""
+    from matplotlib.ticker import NullLocator
+
     noise = FINE.first + FINE.width * (np.arange(FINE.number, dtype=np.float64) + 0.5)
     shares = {source: values / values.sum() for source, values in counts.items()}
     reach = max(float(np.abs(noise[share >= LEAST_SHARE]).max()) for share in shares.values())
@@ -96,12 +97,14 @@ def histogram_plot(counts: Mapping[int, FloatArray], *, title: str, label: str) 
         with np.errstate(invalid="ignore"):
             _line(axes, source, noise[shown], np.where(share > 0, share, np.nan)[shown])
     axes.set(title=title, xlabel="noise (counts)", yscale="log", xlim=(-reach - 1, reach + 1))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
     return _svg(figure, label)
 
 
 def correlation_plot(correlation: FloatArray, limit: float, *, title: str, label: str) -> Markup:
     """A map of correlations (17, 17) by vertical and horizontal shift, in colours from -limit to limit."""
-    figure, axes = _figure(1.75, 1.75)
+    figure, axes = _figure(1.9, 2.0)
     side = REACH + 0.5
     axes.imshow(correlation, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=(-side, side, side, -side))
     axes.set(title=title, xticks=(-REACH, 0, REACH), yticks=(-REACH, 0, REACH))
@@ -111,20 +114,21 @@ def correlation_plot(correlation: FloatArray, limit: float, *, title: str, label
 
 def correlation_scale(limit: float, *, label: str) -> Markup:
     """The colours of `correlation_plot` and what they mean."""
-    figure, axes = _figure(3.2, 0.55)
+    figure, axes = _figure(3.6, 0.5)
     axes.imshow(np.linspace(-limit, limit, 101)[None], cmap="RdBu_r", aspect="auto", extent=(-limit, limit, 0, 1))
     axes.set(yticks=(), xticks=np.round(np.linspace(-limit, limit, 5), 3))
     axes.grid(visible=False)
     return _svg(figure, label)
 
 
-def _figure(width: float = 3.4, height: float = 2.4) -> "tuple[Figure, Axes]":
+def _figure(width: float = 4.2, height: float = 2.7) -> "tuple[Figure, Axes]":
     """An empty plot of so many inches, transparent, in the page's ink."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context(_SETTINGS):
-        figure = Figure(figsize=(width, height), layout="tight")
+        figure = Figure(figsize=(width, height))
+        figure.set_layout_engine("tight", pad=0.4)
         axes = figure.add_subplot()
         figure.patch.set_visible(False)
         axes.patch.set_visible(False)
@@ -154,6 +158,8 @@ def _svg(figure: "Figure", label: str) -> Markup:
 
     file = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    for axes in figure.axes:
+        axes.title.set_fontsize(_SETTINGS["font.size"])
     with rc_context({**_SETTINGS, "svg.hashsalt": label}):
         figure.savefig(file, format="svg", metadata=nothing)
     text = file.getvalue()
