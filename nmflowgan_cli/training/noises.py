@@ -13,7 +13,7 @@ from nmflowgan_cli.errors import ConditionError
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.models.gaussian import FITS
 from nmflowgan_cli.randomness import picture_key
-from nmflowgan_cli.synthesis.weights import find_weights
+from nmflowgan_cli.synthesis.weights import Weights, find_weights
 from nmflowgan_cli.synthesis.whole import sample_whole
 from nmflowgan_cli.training.fitting import fitted
 
@@ -50,14 +50,28 @@ def open_noise(
 
     Raises WeightsError, PictureError, and ConditionError where a model does not know a condition of the pairs.
     """
-    if name == REAL:
-        return PatchNoise(name, None, "")
-    if name in FITS:
-        return PatchNoise(name, fitted(name, pairs).to(device), "")
+    weights = find_noise(name, pairs, cache_dir=cache_dir)
+    if weights is not None:
+        return PatchNoise(name, weights.load().to(device), weights.sha256)
+    return PatchNoise(name, None if name == REAL else fitted(name, pairs).to(device), "")
+
+
+def find_noise(name: str, pairs: Sequence[Paired], *, cache_dir: Path | None = None) -> Weights | None:
+    """The weights of a noise, which know all conditions of `pairs`; None where it is real or to be fitted on them.
+
+    Raises WeightsError or ConditionError.
+    """
+    if name == REAL or name in FITS:
+        return None
     weights = find_weights(name, cache_dir=cache_dir)
     for condition in dict.fromkeys(pair.condition for pair in pairs):
         try:
             weights.vocabulary.check(condition)
         except ConditionError as error:
             raise ConditionError(f"{name}: {error.message}", error.hint) from None
-    return PatchNoise(name, weights.load().to(device), weights.sha256)
+    return weights
+
+
+def noise_name(name: str, *, cache_dir: Path | None = None) -> str:
+    """What a noise is called: of weights their own name, else as it is. Raises WeightsError."""
+    return name if name == REAL or name in FITS else find_weights(name, cache_dir=cache_dir).name
