@@ -9,12 +9,11 @@ Markdown table.
 """
 
 import argparse
-import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from experiments import nmflowgan, scores
 
 PROBE = 40
 """Steps that a variant is timed for."""
@@ -45,12 +44,6 @@ VARIANTS = [
     Variant("two-stage, without SDL", ("--ablate", "sdl")),
     Variant("flow alone, without GAN", ("--ablate", "gan")),
 ]
-
-
-def nmflowgan(*arguments: str) -> str:
-    """What the command prints on stdout."""
-    command = [sys.executable, "-m", "nmflowgan_cli", *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def train(variant: Variant, clean: Path, run: Path, flow: int, spatial: int) -> list[str]:
@@ -94,12 +87,11 @@ def main() -> None:
         flow, spatial = steps_for(variant, arguments.clean, folder, arguments.seconds)
         took = seconds(variant, arguments.clean, folder / "run", flow, spatial)
         weights = str(folder / "run" / "model.safetensors")
-        report = json.loads(nmflowgan("evaluate", str(arguments.pairs), "-m", weights, "--json", "-q"))
-        scores = report["models"][0]["mean_of_cameras"]
-        lag = f"{scores['lags_fake'][0]:.2f} ({scores['lags_real'][0]:.2f})"
-        colours = f"{scores['channels_fake'][0]:.2f} ({scores['channels_real'][0]:.2f})"
+        found = scores(arguments.pairs, weights)["mean_of_cameras"]
+        lag = f"{found['lags_fake'][0]:.2f} ({found['lags_real'][0]:.2f})"
+        colours = f"{found['channels_fake'][0]:.2f} ({found['channels_real'][0]:.2f})"
         taken = f"{flow}, {'none' if variant.flow_only else spatial}"
-        print(f"| {variant.name} | {taken} | {took:.0f} | {scores['kld']:.4f} | {lag} | {colours} |", flush=True)
+        print(f"| {variant.name} | {taken} | {took:.0f} | {found['kld']:.4f} | {lag} | {colours} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,37 @@
+"""What the tables of experiments share: running the command, manifests of a part of the pairs, and their scores."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+Row = Mapping[str, str]
+
+
+def nmflowgan(*arguments: str | Path) -> str:
+    """What the command prints on stdout; its messages pass through."""
+    command = [sys.executable, "-m", "nmflowgan_cli", *map(str, arguments)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def part_of(manifest: Path, chosen: Callable[[Row], bool], to: Path, **changes: str) -> Path:
+    """A CSV manifest at `to` of the rows that are `chosen`, with `changes` in every one; paths become absolute."""
+    with manifest.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if chosen(row)]
+    folder = manifest.parent.resolve()
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with to.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["clean", "noisy", "camera", "iso", "scene", "split"], extrasaction="ignore")
+        writer.writeheader()
+        for row in rows:
+            paths = {name: str(folder / row[name]) for name in ("clean", "noisy")}
+            writer.writerow({**row, **paths, **changes})
+    return to
+
+
+def scores(manifest: Path, model: str | Path, *options: str) -> dict[str, Any]:
+    """What `evaluate --json` says of the model, all pairs of the manifest."""
+    return json.loads(nmflowgan("evaluate", manifest, "-m", model, "--json", "-q", *options))["models"][0]
