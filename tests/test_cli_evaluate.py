@@ -39,7 +39,8 @@ def test_awgn_is_found_out_to_be_right_where_it_is(data):
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert found["data"]["pairs"] == 6
-    assert found["protocol"] == {"patch": 96, "step": 96, "seed": 0}
+    told = {"patch": 96, "step": 96, "seed": 0, "border": False, "akld_draws": 1, "nll": False, "name": "patches"}
+    assert found["protocol"] == told
     assert "kld" in found["definitions"]
     for model in found["models"]:
         assert "the very pairs" in model["note"]
@@ -105,8 +106,8 @@ def test_a_model_that_does_not_know_a_camera(data):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("gone.csv", "-m", "awgn"), 2, "gone.csv is not paired data"),
-        (("{data}", "-m", "awgn", "--split", "test"), 2, "unknown split 'test'"),
+        (("gone.csv", "-m", "awgn"), 2, "gone.csv does not exist"),
+        (("{data}", "-m", "awgn", "--split", "test"), 2, "'test' is no split and no scene"),
         (("{data}", "-m", "awgn", "-m", "awgn"), 2, "named twice"),
         (("{data}", "-m", "gone.safetensors"), 4, "gone.safetensors"),
         (("{data}", "-m", "awgn", "--device", "abacus"), 2, "unknown device 'abacus'"),

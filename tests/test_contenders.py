@@ -16,7 +16,7 @@ IP = Condition("IP", 400)
 @pytest.mark.parametrize("size", [(5, 3), (97, 150)])
 def test_the_unrounded_noise_is_that_of_the_picture(model, size):
     clean = photograph(*size)
-    [contender] = contenders(["weights"], [], fit_note="", load=lambda _: model, unrounded=True)
+    [contender] = contenders(["weights"], [], fit_note="", load=lambda _: model)
     draw = contender.synthesize(clean, IP, 7)
     assert draw.unrounded is not None
     assert draw.unrounded.shape == clean.shape

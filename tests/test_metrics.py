@@ -13,6 +13,7 @@ from nmflowgan_cli.evaluation.metrics import (
     akld,
     kl_divergence,
     level_curves,
+    local_variance,
     mean_difference,
     patch_kld,
     patch_rows,
@@ -75,7 +76,18 @@ def test_closed_cases_of_normal_noise_on_96_pixel_patches(std, same, unrounded):
 def test_patches_are_cut_on_the_grid():
     noise = np.arange(10 * 7 * 3).reshape(10, 7, 3)
     expected = [noise[y : y + 4, x : x + 4].ravel() for y in (0, 3, 6) for x in (0, 3)]
-    np.testing.assert_array_equal(patch_rows(noise, 4, 3), expected)
+    rows = list(patch_rows(noise, 4, 3))
+    assert [len(row) for row in rows] == [2, 2, 2]
+    np.testing.assert_array_equal(np.concatenate(rows), expected)
+
+
+def test_patches_cover_the_border_where_they_are_asked_to():
+    noise = np.arange(10 * 8 * 3).reshape(10, 8, 3)
+    expected = [noise[y : y + 4, x : x + 4].ravel() for y in (0, 3, 6) for x in (0, 3, 4)]
+    np.testing.assert_array_equal(np.concatenate(list(patch_rows(noise, 4, 3, border=True))), expected)
+    fitting = noise[:, :7]
+    plain, covered = (np.concatenate(list(patch_rows(fitting, 4, 3, border=border))) for border in (False, True))
+    np.testing.assert_array_equal(plain, covered)
 
 
 def test_kld_is_zero_on_itself_never_negative_and_not_symmetric():
@@ -111,7 +123,7 @@ def test_wrong_noise_is_refused():
     with pytest.raises(ValueError, match="signed integer"):
         ChannelMoments().add(good.astype(np.uint8))
     with pytest.raises(ValueError, match="within"):
-        akld(good, good + np.int16(300))
+        local_variance(good + np.int16(300))
     with pytest.raises(ValueError, match="uint8"):
         noise_of(good.astype(np.uint8), good)
 
@@ -138,12 +150,13 @@ def test_akld_is_that_of_scipy_and_zero_on_itself():
         return blurred.clip(1e-10)
 
     ratio = (variance(fake) / variance(real)).clip(0.1, 10)
-    assert akld(real, fake) == pytest.approx(0.5 * np.mean(np.log(1 / ratio) + ratio - 1), rel=1e-9)
-    assert akld(real, real) == 0
+    expected = 0.5 * np.mean(np.log(1 / ratio) + ratio - 1)
+    assert akld(local_variance(real), local_variance(fake)) == pytest.approx(expected, rel=1e-9)
+    assert akld(local_variance(real), local_variance(real)) == 0
 
 
 def test_akld_of_flat_noise_is_the_closed_form():
-    one, two = np.full((20, 20, 3), 4, np.int16), np.full((20, 20, 3), -8, np.int16)
+    one, two = (local_variance(np.full((20, 20, 3), value, np.int16)) for value in (4, -8))
     assert akld(one, two) == pytest.approx(0.5 * (4 - 1 - np.log(4)))
 
 
@@ -183,6 +196,17 @@ def test_spatial_correlation_is_that_of_scipy(dy, dx):
     for channel in range(3):
         expected = stats.pearsonr(first[..., channel].ravel(), second[..., channel].ravel())[0]
         assert correlation.map()[channel, 8 + dy, 8 + dx] == pytest.approx(expected, abs=1e-12)
+
+
+def test_strips_change_nothing_of_the_spatial_correlation(monkeypatch):
+    noise = _integer(9, (50, 40, 3))
+    whole = SpatialCorrelation()
+    whole.add(noise)
+    for strip in (1, 7, 49):
+        monkeypatch.setattr("nmflowgan_cli.evaluation.metrics.STRIP", strip)
+        parts = SpatialCorrelation()
+        parts.add(noise)
+        np.testing.assert_array_equal(parts.sums, whole.sums)
 
 
 def test_lags_of_a_moving_average():

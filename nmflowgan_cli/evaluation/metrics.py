@@ -4,6 +4,7 @@ Everything is in 8-bit counts: real noise is noisy - clean, synthetic noise is f
 fake rounded and clipped to uint8 (`nmflowgan_cli.moments.noise_of`). 0 is perfect in every metric.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ PATCH = 96
 REACH = 8
 LEVEL_BIN = 8
 LEAST_PIXELS = 500
+STRIP = 512
+"""Rows that the spatial correlation takes at once: bounds its memory."""
 
 DEFINITIONS = {
     "kld": "KL(real || fake) of the noise histograms of a patch, 3 channels pooled, 130 bins of width 4 from -260, "
@@ -24,7 +27,11 @@ DEFINITIONS = {
     "kld_fine": "kld with 521 bins of width 1 from -260.5",
     "self_floor": "kld between two halves of the real noise, interleaved in blocks of 2x2, each as large as a patch",
     "akld": "0.5 mean(ln(1/r) + r - 1), r = fake / real local variance clamped to [0.1, 10]; 7x7 Gaussian window of "
-    "sigma 1.4, reflected, on [0, 1], floored at 1e-10; mean over pictures",
+    "sigma 1.4, reflected, on [0, 1], floored at 1e-10; one draw a picture, mean over pictures",
+    "akld_draws": "akld averaged over several draws a picture (akld_draws of the protocol)",
+    "nll": "bits per value of the real noisy counts, mean over patches; Gaussian models: -log2 of the probability of "
+    "the count under the rounded, clipped Gaussian; flows: -log2 of the density of counts + u, u uniform in [0, 1), "
+    "an upper bound of the same, the likeliest Bayer phase of each patch where the flow has one",
     "std_curve": "mean absolute difference of the noise std versus clean level in counts, per channel, "
     "in bins of 8 counts with >= 500 pixels",
     "mean_curve": "the same of the noise mean",
@@ -75,14 +82,27 @@ def kl_divergence(real: NDArray[np.number], fake: NDArray[np.number], bins: Bins
     return (p * np.log(p / q)).sum(1)
 
 
-def patch_rows(noise: NDArray[np.number], size: int = PATCH, step: int = PATCH) -> NDArray[np.number]:
-    """Every whole patch of (H, W, 3) noise as a row: (P, size * size * 3)."""
+def patch_rows(
+    noise: NDArray[np.number], size: int = PATCH, step: int = PATCH, *, border: bool = False
+) -> Iterator[NDArray[np.number]]:
+    """The patches of (H, W, 3) noise, one row of patches after the other: each (P, size * size * 3).
+
+    Patches start every `step` pixels. `border`: where they leave a margin, more that end at the border cover it.
+    """
     if noise.ndim != CHANNELS or noise.shape[2] != CHANNELS:
         raise ValueError(f"noise must have the shape (H, W, 3), not {noise.shape}")
     if min(noise.shape[:2]) < size:
         raise ValueError(f"a picture of {noise.shape[1]}x{noise.shape[0]} is smaller than a patch of {size}x{size}")
-    windows = sliding_window_view(noise, (size, size), axis=(0, 1))[::step, ::step]  # type: ignore[call-overload]
-    return windows.transpose(0, 1, 3, 4, 2).reshape(-1, size * size * CHANNELS)
+    windows = sliding_window_view(noise, (size, size), axis=(0, 1))  # type: ignore[call-overload]
+    tops, lefts = (_starts(last, step, border=border) for last in windows.shape[:2])
+    for top in tops:
+        yield windows[top, lefts].transpose(0, 2, 3, 1).reshape(len(lefts), -1)
+
+
+def _starts(positions: int, step: int, *, border: bool) -> list[int]:
+    """First pixels of patches among so many possible ones."""
+    starts = list(range(0, positions, step))
+    return starts + [positions - 1] * (border and starts[-1] != positions - 1)
 
 
 def patch_kld(
@@ -92,16 +112,19 @@ def patch_kld(
     size: int = PATCH,
     step: int = PATCH,
     bins: Bins = COARSE,
+    border: bool = False,
 ) -> FloatArray:
     """KLD of each patch of one picture, (P,) float64, from (H, W, 3) real and fake noise in counts.
 
     Table I of Han & Yu, https://arxiv.org/abs/2312.10112, after Kousha et al., "Modeling sRGB Camera
     Noise with Normalizing Flows", 2022. Integer fake noise gives `kld` (or `kld_fine` with FINE bins);
     un-rounded float noise gives `kld_official`, which charges up to 0.012 for the missing rounding alone.
+    Patches as of `patch_rows`, in the same order.
     """
     if real.shape != fake.shape:
         raise ValueError(f"real and fake noise must be of one shape, not {real.shape} and {fake.shape}")
-    return kl_divergence(patch_rows(real, size, step), patch_rows(fake, size, step), bins)
+    rows = (patch_rows(noise, size, step, border=border) for noise in (real, fake))
+    return np.concatenate([kl_divergence(of_real, of_fake, bins) for of_real, of_fake in zip(*rows, strict=True)])
 
 
 def self_floor(real: IntegerArray, *, size: int = PATCH, bins: Bins = COARSE) -> FloatArray:
@@ -131,18 +154,22 @@ def _gaussian_blur(values: FloatArray) -> FloatArray:
     return values
 
 
-def akld(real: IntegerArray, fake: IntegerArray) -> float:
-    """Average KL divergence of local variances, one draw: mean over draws and pictures yourself.
+def local_variance(noise: IntegerArray) -> FloatArray:
+    """The local mean square of (H, W, 3) noise in counts, on the scale of [0, 1], at least 1e-10; of that shape."""
+    return _gaussian_blur((checked_noise(noise) / 255.0) ** 2).clip(1e-10)
 
-    Yue et al., "Dual Adversarial Network", 2020, https://arxiv.org/abs/2007.05946. (H, W, 3) noise in counts.
+
+def akld(real: FloatArray, fake: FloatArray) -> float:
+    """Average KL divergence of local variances (of `local_variance`), one draw: mean over draws and pictures yourself.
+
+    Yue et al., "Dual Adversarial Network", 2020, https://arxiv.org/abs/2007.05946. Both (H, W, 3).
     """
-    variances = [_gaussian_blur((checked_noise(noise) / 255.0) ** 2).clip(1e-10) for noise in (real, fake)]
-    ratio = (variances[1] / variances[0]).clip(0.1, 10.0)
+    ratio = (fake / real).clip(0.1, 10.0)
     return float(0.5 * np.mean(ratio - 1.0 - np.log(ratio)))
 
 
 def level_curves(moments: LevelMoments) -> tuple[FloatArray, FloatArray]:
-    """Mean and std of the noise versus clean level, each (3, 32); NaN in bins of fewer than 500 pixels.
+    """Mean and std of the noise versus clean level, each (..., 3, 32); NaN in bins of fewer than 500 pixels.
 
     The curves of Fig. 8 of Han & Yu, https://arxiv.org/abs/2312.10112.
     """
@@ -152,11 +179,14 @@ def level_curves(moments: LevelMoments) -> tuple[FloatArray, FloatArray]:
     return mean, np.sqrt(variance)
 
 
-def mean_difference(real: FloatArray, fake: FloatArray) -> float:
-    """Mean absolute difference where both are known (not NaN); NaN where that is nowhere."""
+def mean_difference(real: FloatArray, fake: FloatArray, axes: int | None = None) -> FloatArray:
+    """Mean absolute difference over the last `axes` axes (all of them), of what is known (not NaN); NaN for nothing."""
     difference = np.abs(real - fake)
     known = ~np.isnan(difference)
-    return float(difference[known].mean()) if known.any() else float("nan")
+    over = None if axes is None else tuple(range(-axes, 0))
+    number = np.asarray(known.sum(over))
+    with np.errstate(invalid="ignore"):
+        return np.where(known, difference, 0.0).sum(over) / np.where(number > 0, number, np.nan)
 
 
 def _pearson(
@@ -179,53 +209,66 @@ class SpatialCorrelation:
         self.reach = reach
         side = 2 * reach + 1
         self.sums = np.zeros((4, CHANNELS, side, side))
-        """Over all pairs of pixels: count, first, first squared, product."""
+        """Over all pairs of pixels: count, first, first squared, product. Or a stack of them, (..., 4, 3, dy, dx)."""
 
     def add(self, noise: IntegerArray) -> None:
         """Take in one picture of (H, W, 3) signed integer noise in counts."""
         values = checked_noise(noise).astype(np.float64).transpose(2, 0, 1)
-        shape = (values.shape[1] + self.reach, values.shape[2] + self.reach)
-        one, first, square = (np.fft.rfft2(field, shape) for field in (np.ones_like(values), values, values * values))
-        products = (one.conj() * one, first.conj() * one, square.conj() * one, first.conj() * first)
+        for top in range(0, values.shape[1], STRIP):
+            self._add_strip(values, top, min(top + STRIP, values.shape[1]))
+
+    def _add_strip(self, values: FloatArray, top: int, bottom: int) -> None:
+        """Take in the pairs of pixels whose first one lies in these rows."""
+        start = max(top - self.reach, 0)
+        around = values[:, start : bottom + self.reach]
+        inside = np.zeros_like(around)
+        inside[:, top - start : bottom - start] = 1
+        shape = (around.shape[1] + self.reach, around.shape[2] + self.reach)
+        one, first, square = (np.fft.rfft2(inside * field, shape).conj() for field in (1.0, around, around * around))
+        any_one, second = (np.fft.rfft2(field, shape) for field in (np.ones_like(around), around))
         shifts = np.arange(-self.reach, self.reach + 1)
-        for sums, product in zip(self.sums, products, strict=True):
-            sums += np.rint(np.fft.irfft2(product, shape))[:, shifts % shape[0]][:, :, shifts % shape[1]]
+        for index, (left, right) in enumerate(((one, any_one), (first, any_one), (square, any_one), (first, second))):
+            product = np.rint(np.fft.irfft2(left * right, shape))
+            self.sums[index] += product[:, shifts % shape[0]][:, :, shifts % shape[1]]
 
     def merge(self, other: "SpatialCorrelation") -> None:
         """Take in everything that `other` has seen."""
         self.sums += other.sums
 
     def map(self) -> FloatArray:
-        """The correlation, (3, 2 reach + 1, 2 reach + 1), channel, dy, dx; 1 in the middle."""
-        count, first, square, product = self.sums
-        second, second_square = first[:, ::-1, ::-1], square[:, ::-1, ::-1]
+        """The correlation, (..., 3, 2 reach + 1, 2 reach + 1), channel, dy, dx; 1 in the middle."""
+        count, first, square, product = np.moveaxis(self.sums, -4, 0)
+        second, second_square = first[..., ::-1, ::-1], square[..., ::-1, ::-1]
         return _pearson(count, first, second, square, second_square, product)
 
     def lags(self, number: int = 3) -> FloatArray:
-        """At 1, 2 .. `number` pixels: mean of horizontal and vertical and of the channels, (number,)."""
+        """At 1, 2 .. `number` pixels: mean of horizontal and vertical and of the channels, (..., number)."""
         centre, steps = self.reach, np.arange(1, number + 1)
         correlation = self.map()
-        return (correlation[:, centre, centre + steps] + correlation[:, centre + steps, centre]).mean(0) / 2
+        return (correlation[..., centre, centre + steps] + correlation[..., centre + steps, centre]).mean(-2) / 2
 
 
 class ChannelMoments:
-    """Sums over pixels of the noise of the three channels and of their products, pictures pooled."""
+    """Sums over pixels of the noise of the three channels and of their products, pictures pooled.
+
+    `count` (), `total` (3,) and `product` (3, 3); or stacks of such sums.
+    """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = np.zeros(())
         self.total = np.zeros(CHANNELS)
         self.product = np.zeros((CHANNELS, CHANNELS))
 
     def add(self, noise: IntegerArray) -> None:
         """Take in one picture of (H, W, 3) signed integer noise in counts."""
         rows = checked_noise(noise).reshape(-1, CHANNELS).astype(np.float64)
-        self.count += len(rows)
+        self.count = self.count + len(rows)
         self.total += rows.sum(0)
         self.product += rows.T @ rows
 
     def merge(self, other: "ChannelMoments") -> None:
         """Take in everything that `other` has seen."""
-        self.count += other.count
+        self.count = self.count + other.count
         self.total += other.total
         self.product += other.product
 
@@ -235,10 +278,17 @@ class ChannelMoments:
 
     def std(self) -> float:
         """Standard deviation of the noise, all channels pooled, in counts."""
-        return float(np.sqrt(max(np.trace(self.product) / (CHANNELS * self.count) - self.mean() ** 2, 0.0)))
+        return float(self.deviations())
+
+    def deviations(self) -> FloatArray:
+        """`std` of every member of a stack."""
+        values = CHANNELS * self.count
+        squares = np.trace(self.product, axis1=-2, axis2=-1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.sqrt(np.maximum(squares / values - (self.total.sum(-1) / values) ** 2, 0.0))
 
     def correlation(self) -> FloatArray:
-        """Pearson correlation of red-green, red-blue and green-blue, (3,)."""
-        i, j, square = np.array([0, 0, 1]), np.array([1, 2, 2]), np.diag(self.product)
-        count = np.full(CHANNELS, float(self.count))
-        return _pearson(count, self.total[i], self.total[j], square[i], square[j], self.product[i, j])
+        """Pearson correlation of red-green, red-blue and green-blue, (..., 3)."""
+        i, j, square = np.array([0, 0, 1]), np.array([1, 2, 2]), np.diagonal(self.product, axis1=-2, axis2=-1)
+        first, second, product = self.total[..., i], self.total[..., j], self.product[..., i, j]
+        return _pearson(self.count[..., None], first, second, square[..., i], square[..., j], product)

@@ -7,64 +7,21 @@ cameras and cells in the mean of cells: whoever has many crops of one scene gain
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.data.pairs import Pair
-from nmflowgan_cli.errors import ConditionError, PictureError
-from nmflowgan_cli.evaluation.metrics import FINE, PATCH, akld, patch_kld, self_floor
-from nmflowgan_cli.evaluation.scores import (
-    UNKNOWN,
-    NoiseStatistics,
-    PictureScore,
-    Scores,
-    average,
-    cell_scores,
-    kld_intervals,
-)
-from nmflowgan_cli.moments import FloatArray, noise_of
-from nmflowgan_cli.randomness import picture_key
+from nmflowgan_cli.data.reading import Paired
+from nmflowgan_cli.errors import ConditionError, NmflowganError, OutOfMemoryError, PictureError
+from nmflowgan_cli.evaluation.bootstrap import Resamples, averaged, intervals, resampled
+from nmflowgan_cli.evaluation.judging import Bytes as Bytes
+from nmflowgan_cli.evaluation.judging import Contender, Protocol, Subject, judge, open_subject
+from nmflowgan_cli.evaluation.judging import Draw as Draw
+from nmflowgan_cli.evaluation.scores import NoiseStatistics, PictureScore, Scores, average, cell_scores
 
-Bytes = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What a model made of a clean picture."""
-
-    noisy: Bytes
-    """(H, W, 3) uint8."""
-    unrounded: NDArray[np.float32] | None = None
-    """The same, (H, W, 3) float32 counts before rounding and clipping, for `kld_official`."""
-
-
-Synthesizer = Callable[[Bytes, Condition, int], Draw]
-"""From a clean picture (H, W, 3) uint8, a condition and a picture's random key to a noisy picture."""
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A model under test."""
-
-    name: str
-    synthesize: Synthesizer
-    check: Callable[[Condition], None]
-    """Raises ConditionError for a condition that the model does not know."""
-    note: str = ""
-    """What a reader must know of it, like the data it was fitted on."""
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How to measure: patches of `patch` pixels every `step`, random fields from `seed`."""
-
-    patch: int = PATCH
-    step: int = PATCH
-    seed: int = 0
+OnFailure = Callable[[Paired, NmflowganError], Any]
+"""Told of a pair that was left out, and why; by all models, or by the one that the error names."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +40,10 @@ class Result:
     """Pairs whose condition the model does not know."""
     noise: Mapping[Condition, NoiseStatistics] = field(compare=False, repr=False)
     """The synthetic noise of each cell, pooled."""
+    failed: int = 0
+    """Pairs that the model failed on."""
+    pictures: Sequence[PictureScore] = field(default=(), compare=False, repr=False)
+    """What the scores are made of, a pair each."""
 
 
 @dataclass(frozen=True)
@@ -100,53 +61,42 @@ class _Tally:
     """What one contender has shown so far."""
 
     pictures: list[PictureScore] = field(default_factory=list)
-    fake: defaultdict[Condition, NoiseStatistics] = field(default_factory=lambda: defaultdict(NoiseStatistics))
     skipped: int = 0
+    failed: int = 0
 
 
 def evaluate(
-    pairs: Iterable[Pair],
+    pairs: Iterable[Paired],
     contenders: Sequence[Contender],
     protocol: Protocol,
     *,
     skip_unknown: bool = False,
-    on_failure: Callable[[Pair, PictureError], Any] | None = None,
+    on_failure: OnFailure | None = None,
 ) -> Evaluation:
     """The result of each contender over all pairs; of none that had no pair to show itself on.
 
-    A pair that cannot be read is handed to `on_failure` and left out (raised, where that is None). Raises
-    ConditionError where a contender does not know a pair's condition, unless `skip_unknown`.
+    A pair that cannot be read, or that a contender fails on, is handed to `on_failure` and left out (raised, where
+    that is None). Raises ConditionError where a contender does not know a pair's condition, unless `skip_unknown`.
     """
     tallies = [_Tally() for _ in contenders]
     real: defaultdict[Condition, NoiseStatistics] = defaultdict(NoiseStatistics)
     for pair in pairs:
+        known = [_knows(contender, pair.condition, skip_unknown=skip_unknown) for contender in contenders]
         try:
-            clean, noisy = _loaded(pair, protocol)
+            subject = open_subject(pair, protocol)
         except PictureError as error:
             if on_failure is None:
                 raise
             on_failure(pair, error)
             continue
-        noise = noise_of(noisy, clean)
-        real[pair.condition].add(clean, noise)
-        floor = self_floor(noise, size=protocol.patch)
-        for contender, tally in zip(contenders, tallies, strict=True):
-            if _knows(contender, pair.condition, skip_unknown=skip_unknown):
-                _judge(pair, clean, noise, _mean(floor), contender=contender, tally=tally, protocol=protocol)
+        real[pair.condition].merge(subject.statistics)
+        for contender, tally, knows in zip(contenders, tallies, known, strict=True):
+            if knows:
+                _enter(contender, pair, subject, protocol, tally=tally, on_failure=on_failure)
             else:
                 tally.skipped += 1
     entries = zip(contenders, tallies, strict=True)
-    results = [_result(contender, tally, real, protocol) for contender, tally in entries if tally.pictures]
-    return Evaluation(protocol, real, results)
-
-
-def _loaded(pair: Pair, protocol: Protocol) -> tuple[Bytes, Bytes]:
-    """The pair's pictures; PictureError where they do not hold a single patch."""
-    clean, noisy = pair.load()
-    if min(clean.shape[:2]) < protocol.patch:
-        size = f"{clean.shape[1]}x{clean.shape[0]}"
-        raise PictureError(f"{pair.clean} has only {size} pixels", f"less than a patch of {protocol.patch}: --patch")
-    return clean, noisy
+    return Evaluation(protocol, real, [_result(*entry, protocol) for entry in entries if entry[1].pictures])
 
 
 def _knows(contender: Contender, condition: Condition, *, skip_unknown: bool) -> bool:
@@ -159,61 +109,80 @@ def _knows(contender: Contender, condition: Condition, *, skip_unknown: bool) ->
     return True
 
 
-def _judge(
-    pair: Pair,
-    clean: Bytes,
-    real: NDArray[np.int16],
-    floor: float,
-    *,
+def _enter(
     contender: Contender,
-    tally: _Tally,
+    pair: Paired,
+    subject: Subject,
     protocol: Protocol,
+    *,
+    tally: _Tally,
+    on_failure: OnFailure | None,
 ) -> None:
-    """One contender's noise on one picture, entered into its tally."""
-    draw = contender.synthesize(clean, pair.condition, picture_key(protocol.seed, pair.name, 0))
-    fake = noise_of(draw.noisy, clean)
-    patches = partial(patch_kld, size=protocol.patch, step=protocol.step)
-    klds = patches(real, fake)
-    official = _mean(patches(real, draw.unrounded - clean)) if draw.unrounded is not None else UNKNOWN
-    fine = _mean(patches(real, fake, bins=FINE))
-    tally.fake[pair.condition].add(clean, fake)
-    tally.pictures.append(PictureScore(pair.condition, len(klds), _mean(klds), official, fine, floor, akld(real, fake)))
+    """One contender's noise on one pair, entered into its tally; a failure of the model costs it this pair."""
+    try:
+        tally.pictures.append(judge(contender, subject, protocol))
+    except OutOfMemoryError:
+        raise
+    except NmflowganError as error:
+        if on_failure is None:
+            raise
+        tally.failed += 1
+        on_failure(pair, NmflowganError(f"{contender.name}: {error.message}", f"{pair.name} is left out of its scores"))
 
 
-def _mean(values: FloatArray) -> float:
-    return float(values.mean()) if len(values) else UNKNOWN
+@dataclass(frozen=True)
+class _Measured:
+    """The scores of a cell or of a mean of cells, and what the bootstrap made of them."""
+
+    drawn: Resamples
+    scores: Scores
+    pairs: int
+
+    def told(self) -> Scores:
+        """The scores with their intervals."""
+        return replace(self.scores, intervals=intervals(self.drawn, self.pairs))
 
 
-def _result(
-    contender: Contender, tally: _Tally, real: Mapping[Condition, NoiseStatistics], protocol: Protocol
-) -> Result:
-    """The scores of all cells, and their means, with the intervals of the KLD."""
+def _mean(parts: Iterable[_Measured]) -> _Measured:
+    """The mean in which all parts weigh the same."""
+    parts = list(parts)
+    scores = average([part.scores for part in parts])
+    return _Measured(averaged([part.drawn for part in parts]), scores, sum(part.pairs for part in parts))
+
+
+def _result(contender: Contender, tally: _Tally, protocol: Protocol) -> Result:
+    """The scores of all cells, and their means, with their intervals."""
     pictures = tally.pictures
-    conditions = sorted(tally.fake, key=lambda condition: (condition.camera, condition.iso))
-    cells = {condition: _cell(condition, tally, real, protocol) for condition in conditions}
-    groups = {
-        camera: [c for c in conditions if c.camera == camera] for camera in sorted({c.camera for c in conditions})
+    conditions = sorted({picture.condition for picture in pictures}, key=lambda cell: (cell.camera, cell.iso))
+    drawn = resampled(pictures, conditions, protocol.seed)
+    members = {cell: [picture for picture in pictures if picture.condition == cell] for cell in conditions}
+    noise = {cell: _merged(members[cell], "fake") for cell in conditions}
+    cells = {
+        cell: _Measured(drawn[cell], cell_scores(mine, _merged(mine, "real"), noise[cell]), len(mine))
+        for cell, mine in members.items()
     }
-    *of_cameras, of_mean = kld_intervals(pictures, list(groups.values()), protocol.seed)
-    [of_cells, _] = kld_intervals(pictures, [conditions], protocol.seed)
     cameras = {
-        camera: replace(average([cells[condition] for condition in group]), kld_interval=interval)
-        for (camera, group), interval in zip(groups.items(), of_cameras, strict=True)
+        camera: _mean(cells[cell] for cell in conditions if cell.camera == camera)
+        for camera in dict.fromkeys(cell.camera for cell in conditions)
     }
     return Result(
         name=contender.name,
         note=contender.note,
-        cells=cells,
-        cameras=cameras,
-        mean_of_cameras=replace(average(list(cameras.values())), kld_interval=of_mean),
-        mean_of_cells=replace(average(list(cells.values())), kld_interval=of_cells),
+        cells={cell: measured.told() for cell, measured in cells.items()},
+        cameras={camera: measured.told() for camera, measured in cameras.items()},
+        mean_of_cameras=_mean(cameras.values()).told(),
+        mean_of_cells=_mean(cells.values()).told(),
         patch_weighted_kld=float(np.average([p.kld for p in pictures], weights=[p.patches for p in pictures])),
         skipped=tally.skipped,
-        noise=tally.fake,
+        noise=noise,
+        failed=tally.failed,
+        pictures=pictures,
     )
 
 
-def _cell(condition: Condition, tally: _Tally, real: Mapping[Condition, NoiseStatistics], protocol: Protocol) -> Scores:
-    pictures = [picture for picture in tally.pictures if picture.condition == condition]
-    scores = cell_scores(pictures, real[condition], tally.fake[condition])
-    return replace(scores, kld_interval=kld_intervals(pictures, [[condition]], protocol.seed)[0])
+def _merged(pictures: Iterable[PictureScore], side: str) -> NoiseStatistics:
+    """The noise of these pairs, pooled; `side`: "real" or "fake"."""
+    noise = NoiseStatistics()
+    for picture in pictures:
+        noise.merge(getattr(picture, side))
+    return noise

@@ -1,7 +1,7 @@
 """Results as tables for people and as JSON for programs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,45 +9,56 @@ from rich.console import Console
 from rich.table import Table
 
 from nmflowgan_cli import __version__
+from nmflowgan_cli.evaluation.latency import Latency
 from nmflowgan_cli.evaluation.metrics import DEFINITIONS
-from nmflowgan_cli.evaluation.protocol import Evaluation, Result
+from nmflowgan_cli.evaluation.protocol import Evaluation, Protocol, Result
+from nmflowgan_cli.evaluation.remarks import remarks
 from nmflowgan_cli.evaluation.scores import Scores
+from nmflowgan_cli.evaluation.table1 import Averages, table1
 
-NARROWEST = 122
-"""Columns that the tables need; a narrower terminal wraps the lines, which loses nothing."""
+NARROWEST, USUAL = 120, 10
+"""Characters that a table of the usual columns needs; a narrower terminal wraps the lines, which loses nothing."""
+UNKNOWN = "-"
 
-HEADINGS = ("", "pairs", "patches", "KLD", "95 % interval", "std ratio", "lag 1", "lag 2", "lag 3", "|lags|", "|rgb|")
+Columns = dict[str, Callable[[Scores], str]]
+"""Headings, and what stands below them."""
 
 
-def as_json(evaluation: Evaluation, data: dict[str, Any]) -> dict[str, Any]:
+def as_json(evaluation: Evaluation, data: dict[str, Any], latencies: Sequence[Latency] = ()) -> dict[str, Any]:
     """Everything that was measured, with what it means; unknown numbers are null."""
-    return _nulled(
-        {
-            "tool_version": __version__,
-            "data": data,
-            "protocol": asdict(evaluation.protocol),
-            "definitions": DEFINITIONS,
-            "models": [_model(result) for result in evaluation.results],
-        }
-    )
+    whole = {
+        "tool_version": __version__,
+        "data": data,
+        "protocol": asdict(evaluation.protocol),
+        "definitions": DEFINITIONS,
+        "remarks": remarks(evaluation),
+        "models": [_model(result, with_table1=evaluation.protocol.name == "table1") for result in evaluation.results],
+    }
+    return _nulled({**whole, "latency": [asdict(each) for each in latencies]} if latencies else whole)
 
 
-def _model(result: Result) -> dict[str, Any]:
-    cells = [{**asdict(condition), **asdict(scores)} for condition, scores in result.cells.items()]
-    return {
+def _model(result: Result, *, with_table1: bool) -> dict[str, Any]:
+    cells = [{**asdict(condition), **_scores(scores)} for condition, scores in result.cells.items()]
+    found = {
         "name": result.name,
         "note": result.note,
         "skipped_pairs": result.skipped,
-        "mean_of_cameras": asdict(result.mean_of_cameras),
-        "mean_of_cells": asdict(result.mean_of_cells),
+        "failed_pairs": result.failed,
+        "mean_of_cameras": _scores(result.mean_of_cameras),
+        "mean_of_cells": _scores(result.mean_of_cells),
         "patch_weighted_kld": result.patch_weighted_kld,
-        "cameras": {camera: asdict(scores) for camera, scores in result.cameras.items()},
+        "cameras": {camera: _scores(scores) for camera, scores in result.cameras.items()},
         "cells": cells,
     }
+    return {**found, "table1": asdict(table1(result.pictures))} if with_table1 else found
+
+
+def _scores(scores: Scores) -> dict[str, Any]:
+    return {**asdict(scores), "kld_interval": scores.kld_interval}
 
 
 def _nulled(value: Any) -> Any:
-    """`value` with None for NaN, which JSON does not have."""
+    """`value` with None for NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _nulled(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -55,60 +66,124 @@ def _nulled(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def print_tables(evaluation: Evaluation, *, cells: bool = False) -> None:
-    """A table for each model on stdout, and one that compares them where there are several."""
-    results = evaluation.results
-    console = Console(highlight=False, width=max(NARROWEST, Console().width))
+def print_tables(
+    evaluation: Evaluation, latencies: Sequence[Latency] = (), *, cells: bool = False, official: bool = False
+) -> None:
+    """A table for each model on stdout, and one that compares them where there are several.
+
+    `cells`: a row for each camera and ISO; `official`: a column of the un-rounded KLD.
+    """
+    results, columns = evaluation.results, _columns(evaluation.protocol, official=official)
+    width = NARROWEST + 10 * (len(columns) - USUAL)
+    console = Console(highlight=False, width=max(width, Console().width))
     for result in results:
-        console.print(_table(result, cells=cells))
+        console.print(_table(result, columns, cells=cells))
     if len(results) > 1:
-        console.print(_comparison(results))
+        console.print(_comparison(results, columns))
+    if evaluation.protocol.name == "table1":
+        console.print(_table1(results))
+    if latencies:
+        console.print(_latencies(latencies))
     console.print(
-        "KLD: natural logarithm, rounded to 8 bits, per patch; lags and |lags|: correlation at 1, 2, 3 pixels,"
+        "KLD: of patches, rounded to 8 bits, in nats; std ratio: made / real; curves: mean |difference| of std and mean by"
     )
-    console.print("fake/real and mean |difference|; |rgb|: mean |difference| of red-green, red-blue, green-blue.")
+    console.print(
+        "level, in counts; lag 1: correlation at 1 pixel, made/real; |lags|, |rgb|: mean |difference| of correlations."
+    )
 
 
-def _table(result: Result, *, cells: bool) -> Table:
-    notes = [note for note in (result.note, result.skipped and f"{result.skipped} pairs skipped") if note]
-    table = _headed(f"{result.name} ({'; '.join(notes)})" if notes else result.name)
+def _columns(protocol: Protocol, *, official: bool) -> Columns:
+    """Those that every table has, and those that were asked for."""
+    columns: Columns = {
+        "pairs": lambda scores: str(scores.pictures),
+        "patches": lambda scores: str(scores.patches),
+        "KLD": lambda scores: number(scores.kld),
+        "95 % interval": lambda scores: between(*scores.kld_interval),
+    }
+    if official:
+        columns["official"] = lambda scores: number(scores.kld_official)
+    columns["AKLD"] = lambda scores: number(scores.akld)
+    if protocol.akld_draws > 1:
+        columns[f"{protocol.akld_draws} draws"] = lambda scores: number(scores.akld_draws)
+    columns |= {
+        "std ratio": lambda scores: number(scores.std_ratio, 3),
+        "curves": lambda scores: f"{number(scores.std_curve, 2)} {number(scores.mean_curve, 2)}",
+        "lag 1": lambda scores: f"{number(scores.lags_fake[0], 2)}/{number(scores.lags_real[0], 2)}",
+        "|lags|": lambda scores: number(scores.lags_difference, 3),
+        "|rgb|": lambda scores: number(scores.channels_difference, 3),
+    }
+    return columns | {"NLL": lambda scores: number(scores.nll, 3)} if protocol.nll else columns
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A number of so many digits after the point; a dash where unknown."""
+    return UNKNOWN if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def between(low: float, high: float) -> str:
+    """An interval; a dash where unknown."""
+    return UNKNOWN if math.isnan(low) else f"{low:.4f} {high:.4f}"
+
+
+def _table(result: Result, columns: Columns, *, cells: bool) -> Table:
+    out = {"skipped": result.skipped, "failed": result.failed}
+    notes = [result.note, *(f"{pairs} pairs {what}" for what, pairs in out.items() if pairs)]
+    table = _headed(f"{result.name} ({'; '.join(filter(None, notes))})" if any(notes) else result.name, columns)
     for camera, scores in result.cameras.items():
-        table.add_row(camera, *_columns(scores))
+        _add(table, camera, columns, scores)
         for condition, cell in result.cells.items():
             if cells and condition.camera == camera:
-                table.add_row(f"  ISO {condition.iso}", *_columns(cell))
+                _add(table, f"  ISO {condition.iso}", columns, cell)
     table.add_section()
-    table.add_row("mean of cameras", *_columns(result.mean_of_cameras))
-    table.add_row("mean of cells", *_columns(result.mean_of_cells))
+    _add(table, "mean of cameras", columns, result.mean_of_cameras)
+    _add(table, "mean of cells", columns, result.mean_of_cells)
     return table
 
 
-def _comparison(results: Sequence[Result]) -> Table:
-    table = _headed("mean of cameras")
+def _comparison(results: Sequence[Result], columns: Columns) -> Table:
+    table = _headed("mean of cameras", columns)
     for result in results:
-        table.add_row(result.name, *_columns(result.mean_of_cameras))
+        _add(table, result.name, columns, result.mean_of_cameras)
     floor = results[0].mean_of_cameras.self_floor
     table.caption = f"real noise against itself: KLD {floor:.4f}" if math.isfinite(floor) else None
     return table
 
 
-def _headed(title: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
-    for heading in HEADINGS:
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+def _table1(results: Sequence[Result]) -> Table:
+    rows = {result.name: table1(result.pictures) for result in results}
+    cameras = sorted({camera for row in rows.values() for camera in row.patches})
+    table = _headed("Table I: KLD, mean of all patches of a camera", (*cameras, "plain mean", "paper's weights", "own"))
+
+    def add(name: str, averages: Averages) -> None:
+        means = (averages.plain, averages.paper_weighted, averages.patch_weighted)
+        columns = (averages.cameras.get(camera, math.nan) for camera in cameras)
+        table.add_row(name, *map(number, (*columns, *means)))
+
+    for name, row in rows.items():
+        add(name, row.kld)
+        add("  un-rounded (official)", row.kld_official)
+    patches = {camera: count for row in rows.values() for camera, count in row.patches.items()}
+    table.caption = f"own weights, patches: {', '.join(f'{camera} {patches[camera]}' for camera in cameras)}"
     return table
 
 
-def _columns(scores: Scores) -> list[str]:
-    low, high = scores.kld_interval
-    lags = [f"{fake:.2f}/{real:.2f}" for fake, real in zip(scores.lags_fake, scores.lags_real, strict=True)]
-    return [
-        str(scores.pictures),
-        str(scores.patches),
-        f"{scores.kld:.4f}",
-        f"{low:.4f} {high:.4f}" if math.isfinite(low) else "-",
-        f"{scores.std_ratio:.3f}",
-        *lags,
-        f"{scores.lags_difference:.3f}",
-        f"{scores.channels_difference:.3f}",
-    ]
+def _latencies(latencies: Sequence[Latency]) -> Table:
+    first = latencies[0]
+    title = f"{first.pictures} pictures of {first.side}x{first.side}, median of {first.rounds} rounds: {first.device}"
+    table = _headed(f"{title}, {first.precision}", ("ms", "fastest", "slowest", "Mpixel/s"))
+    for each in latencies:
+        times = (f"{1000 * seconds:.1f}" for seconds in (each.seconds, each.fastest, each.slowest))
+        table.add_row(each.name, *times, f"{each.pixels_per_second / 1e6:.2f}")
+    return table
+
+
+def _headed(title: str, headings: Sequence[str] | Columns) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
+    table.add_column("", justify="left", no_wrap=True)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _add(table: Table, name: str, columns: Columns, scores: Scores) -> None:
+    table.add_row(name, *(cell(scores) for cell in columns.values()))

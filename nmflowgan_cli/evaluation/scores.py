@@ -1,7 +1,8 @@
 """From the noise of pictures to numbers: per (camera, ISO) cell, per camera, and over all."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -20,25 +21,16 @@ from nmflowgan_cli.moments import FloatArray, IntegerArray, LevelMoments
 Interval = tuple[float, float]
 Triple = tuple[float, float, float]
 
-RESAMPLES = 1000
 UNKNOWN = float("nan")
-
-
-@dataclass(frozen=True)
-class PictureScore:
-    """The divergences of one picture; each a mean over its patches, NaN where it was not computed."""
-
-    condition: Condition
-    patches: int
-    kld: float
-    kld_official: float
-    kld_fine: float
-    self_floor: float
-    akld: float
+OF_PATCHES = ("kld", "kld_official", "kld_fine", "self_floor", "nll")
+OF_PICTURES = ("akld", "akld_draws")
+OF_POOLED = ("std_ratio", "std_error", "std_curve", "mean_curve", "spatial", "lags_difference", "channels_difference")
+JUDGED = (*OF_PATCHES, *OF_PICTURES, *OF_POOLED)
+"""The numbers that are 0 or 1 at best, which have intervals."""
 
 
 class NoiseStatistics:
-    """The noise of all pictures of a cell, pooled."""
+    """The noise of all pictures of a cell, pooled; or a stack of such sums, if their arrays are (see `combined`)."""
 
     def __init__(self) -> None:
         self.levels, self.spatial, self.channels = LevelMoments(), SpatialCorrelation(), ChannelMoments()
@@ -52,6 +44,32 @@ class NoiseStatistics:
         self.channels.add(noise)
         self.histogram += FINE.histograms(noise.reshape(1, -1))[0]
 
+    def merge(self, other: "NoiseStatistics") -> None:
+        """Take in everything that `other` has seen."""
+        self.levels.merge(other.levels)
+        self.spatial.merge(other.spatial)
+        self.channels.merge(other.channels)
+        self.histogram = self.histogram + other.histogram
+
+
+@dataclass(frozen=True)
+class PictureScore:
+    """The divergences of one pair; each a mean over its patches (or pictures), NaN where it was not computed."""
+
+    condition: Condition
+    patches: int
+    kld: float
+    kld_official: float
+    kld_fine: float
+    self_floor: float
+    akld: float
+    akld_draws: float
+    nll: float
+    real: NoiseStatistics = field(compare=False, repr=False)
+    fake: NoiseStatistics = field(compare=False, repr=False)
+    pictures: int = 1
+    """More than one for a stack of blocks."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -64,6 +82,8 @@ class Scores:
     kld_fine: float
     self_floor: float
     akld: float
+    akld_draws: float
+    nll: float
     std_real: float
     std_fake: float
     std_ratio: float
@@ -80,55 +100,73 @@ class Scores:
     channels_real: Triple
     channels_fake: Triple
     channels_difference: float
-    kld_interval: Interval = (UNKNOWN, UNKNOWN)
-    """95 % of the bootstrap over pictures; unknown for fewer than two pictures."""
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """95 % of the bootstrap over pairs, of every number that is 0 (or 1) at best; empty for fewer than two pairs."""
+
+    @property
+    def kld_interval(self) -> Interval:
+        """That of the KLD; unknown for fewer than two pairs."""
+        return self.intervals.get("kld", (UNKNOWN, UNKNOWN))
 
 
 def cell_scores(pictures: Sequence[PictureScore], real: NoiseStatistics, fake: NoiseStatistics) -> Scores:
     """The scores of one cell: divergences are means over patches, the rest comes from the pooled noise."""
-    patches = np.array([picture.patches for picture in pictures])
-    (mean_real, std_real), (mean_fake, std_fake) = level_curves(real.levels), level_curves(fake.levels)
-    lags_real, lags_fake = real.spatial.lags(), fake.spatial.lags()
-    channels_real, channels_fake = real.channels.correlation(), fake.channels.correlation()
-    ratio = fake.channels.std() / real.channels.std() if real.channels.std() else UNKNOWN
     return Scores(
-        pictures=len(pictures),
-        patches=int(patches.sum()),
-        kld=_weighted([picture.kld for picture in pictures], patches),
-        kld_official=_weighted([picture.kld_official for picture in pictures], patches),
-        kld_fine=_weighted([picture.kld_fine for picture in pictures], patches),
-        self_floor=_weighted([picture.self_floor for picture in pictures], patches),
-        akld=_weighted([picture.akld for picture in pictures], np.ones(len(pictures))),
+        pictures=sum(picture.pictures for picture in pictures),
+        patches=sum(picture.patches for picture in pictures),
+        **{name: _plain(values[0]) for name, values in divergences(pictures, np.ones((1, len(pictures)))).items()},
+        **{name: _plain(value) for name, value in pooled(real, fake).items()},
         std_real=real.channels.std(),
         std_fake=fake.channels.std(),
-        std_ratio=ratio,
-        std_error=abs(ratio - 1),
         mean_real=real.channels.mean(),
         mean_fake=fake.channels.mean(),
-        std_curve=mean_difference(std_real, std_fake),
-        mean_curve=mean_difference(mean_real, mean_fake),
-        spatial=mean_difference(real.spatial.map(), fake.spatial.map()),
-        lags_real=_triple(lags_real),
-        lags_fake=_triple(lags_fake),
-        lags_difference=mean_difference(lags_real, lags_fake),
-        channels_real=_triple(channels_real),
-        channels_fake=_triple(channels_fake),
-        channels_difference=mean_difference(channels_real, channels_fake),
+        lags_real=_triple(real.spatial.lags()),
+        lags_fake=_triple(fake.spatial.lags()),
+        channels_real=_triple(real.channels.correlation()),
+        channels_fake=_triple(fake.channels.correlation()),
     )
 
 
-def _triple(values: FloatArray) -> Triple:
-    first, second, third = (float(value) for value in values)
-    return first, second, third
+def divergences(pictures: Sequence[PictureScore], weights: FloatArray) -> dict[str, FloatArray]:
+    """The means of what is measured a patch or a picture, (R,), with each row of `weights` (R, pairs)."""
+    patches = weights * [picture.patches for picture in pictures]
+    number = weights * [picture.pictures for picture in pictures]
+    shares = {**dict.fromkeys(OF_PATCHES, patches), **dict.fromkeys(OF_PICTURES, number)}
+    return {
+        name: weighted_mean(np.array([getattr(picture, name) for picture in pictures]), share)
+        for name, share in shares.items()
+    }
 
 
-def _weighted(values: Sequence[float], weights: NDArray[Any]) -> float:
-    """Weighted mean of the known values."""
+def pooled(real: NoiseStatistics, fake: NoiseStatistics) -> dict[str, FloatArray]:
+    """What pooled noise says of a model: a number each, or one for each member of stacks."""
+    (mean_real, std_real), (mean_fake, std_fake) = level_curves(real.levels), level_curves(fake.levels)
+    deviation = real.channels.deviations()
+    ratio = fake.channels.deviations() / np.where(deviation > 0, deviation, np.nan)
+    values = (
+        ratio,
+        np.abs(ratio - 1),
+        mean_difference(std_real, std_fake, 2),
+        mean_difference(mean_real, mean_fake, 2),
+        mean_difference(real.spatial.map(), fake.spatial.map(), 3),
+        mean_difference(real.spatial.lags(), fake.spatial.lags(), 1),
+        mean_difference(real.channels.correlation(), fake.channels.correlation(), 1),
+    )
+    return dict(zip(OF_POOLED, values, strict=True))
+
+
+def weighted_mean(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Mean of the known of (P,) values with each row of weights (R, P), (R,); NaN where nothing is known or weighs.
+
+    Infinite where an infinite value has weight.
+    """
     known = ~np.isnan(values)
-    return float(np.average(np.asarray(values)[known], weights=weights[known])) if known.any() else UNKNOWN
+    total = weights[:, known].sum(1)
+    terms = np.where(weights[:, known] > 0, values[known], 0.0) * weights[:, known]
+    return terms.sum(1) / np.where(total > 0, total, np.nan)
 
 
-def _known_mean(values: NDArray[Any]) -> NDArray[Any]:
+def known_mean(values: NDArray[Any]) -> NDArray[Any]:
     """Mean over the first axis of what is not NaN; NaN where nothing is known."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
@@ -136,37 +174,21 @@ def _known_mean(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def average(scores: Sequence[Scores]) -> Scores:
-    """The mean in which all of `scores` weigh the same; pictures and patches are added up."""
+    """The mean in which all of `scores` weigh the same, without intervals; pictures and patches are added up."""
     means: dict[str, Any] = {}
-    for field in fields(Scores):
-        values = np.array([getattr(score, field.name) for score in scores], dtype=np.float64)
-        mean = values.sum() if field.name in ("pictures", "patches") else _known_mean(values)
-        means[field.name] = int(mean) if field.name in ("pictures", "patches") else _plain(mean)
-    return replace(Scores(**means), kld_interval=(UNKNOWN, UNKNOWN))
+    for name in [each.name for each in fields(Scores) if each.name != "intervals"]:
+        values = np.array([getattr(score, name) for score in scores], dtype=np.float64)
+        means[name] = int(values.sum()) if name in ("pictures", "patches") else _plain(known_mean(values))
+    return Scores(**means)
 
 
-def _plain(value: Any) -> float | tuple[float, ...]:
-    return float(value) if np.ndim(value) == 0 else tuple(float(item) for item in value)
+def _plain(value: Any) -> Any:
+    """A float or a tuple of floats; NaN is always the same one, so that equal scores are equal."""
+    if np.ndim(value):
+        return tuple(_plain(item) for item in value)
+    return UNKNOWN if math.isnan(value) else float(value)
 
 
-def kld_intervals(pictures: Sequence[PictureScore], groups: Sequence[Sequence[Condition]], seed: int) -> list[Interval]:
-    """Bootstrap 95 % interval over pictures of the mean KLD of each group of cells, and of the mean of groups (last).
-
-    Pictures are drawn with replacement from all; a cell that is drawn no picture is left out of that draw.
-    """
-    drawn = np.random.default_rng(seed).multinomial(len(pictures), np.full(len(pictures), 1 / len(pictures)), RESAMPLES)
-    patches = drawn * np.array([picture.patches for picture in pictures])
-    klds = np.array([picture.kld for picture in pictures])
-    means = []
-    for group in groups:
-        cells = np.array([[picture.condition == condition for condition in group] for picture in pictures], np.float64)
-        with np.errstate(invalid="ignore"):
-            means.append(_known_mean(((patches * klds) @ cells / (patches @ cells)).T))
-    means.append(_known_mean(np.array(means)))
-    counts = [sum(picture.condition in group for picture in pictures) for group in groups] + [len(pictures)]
-    return [_percentiles(mean) if count > 1 else (UNKNOWN, UNKNOWN) for mean, count in zip(means, counts, strict=True)]
-
-
-def _percentiles(values: FloatArray) -> Interval:
-    low, high = np.percentile(values[~np.isnan(values)], (2.5, 97.5))
-    return float(low), float(high)
+def _triple(values: FloatArray) -> Triple:
+    first, second, third = _plain(values)
+    return first, second, third

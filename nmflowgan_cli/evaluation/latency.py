@@ -1,0 +1,76 @@
+"""How long models take: Table VIII of Han & Yu, https://arxiv.org/abs/2312.10112, 16 pictures of 256x256.
+
+The pictures go through a contender one after the other, as any picture does, from bytes to bytes.
+"""
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import torch
+
+from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.evaluation.judging import Contender
+
+PICTURES, SIDE = 16, 256
+WARM_UP = 2
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long one model takes for all pictures."""
+
+    name: str
+    seconds: float
+    """Median of the rounds."""
+    slowest: float
+    fastest: float
+    pixels_per_second: float
+    device: str
+    """What it ran on, in words."""
+    precision: str
+    pictures: int = PICTURES
+    side: int = SIDE
+    rounds: int = ROUNDS
+
+
+def latency(
+    contender: Contender,
+    condition: Condition,
+    *,
+    device: torch.device,
+    precision: str,
+    rounds: int = ROUNDS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Latency:
+    """The time of a round over all pictures, after a warm-up. `device`, `precision`: what the contender runs on."""
+    clean = np.random.default_rng(0).integers(0, 256, (PICTURES, SIDE, SIDE, 3), np.uint8)
+    for picture in clean[:WARM_UP]:
+        contender.synthesize(picture, condition, 0)
+    seconds = []
+    for _ in range(rounds):
+        start = clock()
+        for key, picture in enumerate(clean):
+            contender.synthesize(picture, condition, key)
+        seconds.append(clock() - start)
+    return Latency(
+        name=contender.name,
+        seconds=median(seconds),
+        slowest=max(seconds),
+        fastest=min(seconds),
+        pixels_per_second=PICTURES * SIDE**2 / median(seconds),
+        device=hardware(device),
+        precision="float32" if precision == "auto" else precision,
+        rounds=rounds,
+    )
+
+
+def hardware(device: torch.device) -> str:
+    """The device in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU ({platform.machine()}), {torch.get_num_threads()} threads"

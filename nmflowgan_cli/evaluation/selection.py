@@ -1,0 +1,47 @@
+"""Which pairs of a data set are evaluated."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.pairs import written_camera
+from nmflowgan_cli.data.reading import Paired, allot, read_paired
+from nmflowgan_cli.errors import UsageError
+
+
+def select(
+    data: Path, split: str = "all", *, limit: int | None = None, camera: str = "", iso: int | None = None
+) -> list[Paired]:
+    """The pairs that `data` names (see `data.reading.read_paired`), at most `limit` of a camera and ISO.
+
+    `split`: "all"; "train" or "val" as the data say, or for SIDD's folders as the paper has them; "nm-flowgan" for the
+    paper's 22 test instances; else scenes, separated by commas. `camera`, `iso`: of clean/ and noisy/ that do not say
+    theirs. Raises UsageError where no pair is left.
+    """
+    condition = Condition(written_camera(camera), iso) if camera and iso else None
+    found, usual = read_paired(data, condition=condition)
+    chosen = list(_chosen(found, usual, split))
+    if not chosen:
+        raise UsageError(f"{data} has no pairs in the split {split!r}", f"it has {len(found)} in all")
+    return _limited(chosen, limit)
+
+
+def _chosen(found: Sequence[Paired], usual: str, split: str) -> Sequence[Paired]:
+    if split == "all":
+        return found
+    if split == "denoiser":
+        raise UsageError("the split 'denoiser' holds nothing out", "all, train, val, nm-flowgan, or scenes")
+    side, division = (split, usual) if split in ("train", "val") else ("val", split)
+    return allot(found, division)[side]
+
+
+def _limited(pairs: Sequence[Paired], limit: int | None) -> list[Paired]:
+    seen: Counter[Any] = Counter()
+    kept = []
+    for pair in pairs:
+        seen[pair.condition] += 1
+        if limit is None or seen[pair.condition] <= limit:
+            kept.append(pair)
+    return kept

@@ -1,0 +1,97 @@
+"""The resampling oracle: real noise, torn from its place.
+
+Every pixel takes the noise of some real pixel of about the same clean level, of the same camera, ISO and channel, by
+itself. So its noise is right at every level, in all its moments, and has no correlation at all, neither between
+neighbours nor between channels: what it scores is what a perfect pixel-wise model could.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel
+from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.models.gaussian import PIXELS_PER_PATCH, Sample
+from nmflowgan_cli.moments import CHANNELS, LEVELS, FloatArray, noise_of
+
+EXTREME = 255
+RESIDUALS = 2 * EXTREME + 1
+"""Different values of noise: -255 .. 255 counts."""
+POOL = 500
+"""Real pixels that a level draws from, at the least; neighbouring levels join until there are as many."""
+
+
+class ResidualOracle(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibleMethodOverride]  (`to` is torch's)
+    """noisy = clean + the residual at the quantile `fields.uniform` of those of the condition, channel and level.
+
+    `cumulative`: (cameras, ISOs, 3, 256, 511) float32, the share of residuals of at most -255 .. 255 counts. Between
+    two known ISOs the residual comes from either, the nearer one more often.
+    """
+
+    geometry = Geometry(multiple=1, context=0, border=0)
+    cumulative: Tensor
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        shape = (len(vocabulary.cameras), len(vocabulary.isos), CHANNELS, LEVELS, RESIDUALS)
+        self.register_buffer("cumulative", torch.zeros(shape))
+
+    def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: Any = None) -> Tensor:
+        """Noisy counts, integer where `clean` is, not clipped: see NoiseModel."""
+        tables = torch.einsum("nc,ni,cikls->nkls", code.camera, code.iso, self.cumulative)
+        return clean + torch.stack([self._residuals(*each) for each in zip(tables, clean, fields.uniform, strict=True)])
+
+    @staticmethod
+    def _residuals(table: Tensor, clean: Tensor, uniform: Tensor) -> Tensor:
+        """The residuals (3, H, W) at these quantiles, by bisection in the rows of a table (3, 256, 511)."""
+        channel = torch.arange(CHANNELS, device=clean.device)[:, None, None]
+        row = (channel * LEVELS + clean.long().clamp(0, LEVELS - 1)) * RESIDUALS
+        shares, low = table.flatten(), torch.zeros_like(row)
+        high = torch.full_like(row, RESIDUALS - 1)
+        for _ in range(RESIDUALS.bit_length()):
+            middle = (low + high) // 2
+            above = shares[row + middle] > uniform
+            low, high = torch.where(above, low, middle + 1).clamp_(max=RESIDUALS - 1), torch.where(above, middle, high)
+        return (high - EXTREME).to(clean.dtype)
+
+
+def fit_oracle(samples: Iterable[Sample]) -> ResidualOracle:
+    """The oracle that draws from the noise of these pictures, in one pass over them."""
+    counts: dict[Condition, NDArray[np.int64]] = {}
+    for condition, clean, noisy in samples:
+        sums = counts.setdefault(condition, np.zeros((CHANNELS, LEVELS, RESIDUALS), np.int64))
+        noise = noise_of(noisy, clean).astype(np.int64) + EXTREME
+        for channel in range(CHANNELS):
+            place = clean[..., channel].astype(np.int64) * RESIDUALS + noise[..., channel]
+            sums[channel] += np.bincount(place.ravel(), minlength=LEVELS * RESIDUALS).reshape(LEVELS, RESIDUALS)
+    return _tabulated(counts)
+
+
+def _tabulated(counts: Mapping[Condition, NDArray[np.int64]]) -> ResidualOracle:
+    cameras = tuple(dict.fromkeys(condition.camera for condition in counts))
+    isos = tuple(sorted({condition.iso for condition in counts}))
+    trained: dict[str, dict[int, int]] = {camera: {} for camera in cameras}
+    for condition, sums in counts.items():
+        trained[condition.camera][condition.iso] = max(1, int(sums.sum()) // CHANNELS // PIXELS_PER_PATCH)
+    model = ResidualOracle(Vocabulary(cameras, isos, trained))
+    for condition, sums in counts.items():
+        place = cameras.index(condition.camera), isos.index(condition.iso)
+        model.cumulative[place] = torch.from_numpy(np.stack([_shares(of_channel) for of_channel in sums]))
+    return model
+
+
+def _shares(counts: NDArray[np.int64]) -> FloatArray:
+    """Cumulative shares of the residuals (256, 511) of each level and as many around it as POOL pixels need."""
+    below = np.concatenate((np.zeros((1, RESIDUALS), np.int64), counts.cumsum(0)))
+    pixels = below.sum(1)
+    low, high = np.arange(LEVELS), np.arange(LEVELS) + 1
+    while (few := (pixels[high] - pixels[low] < POOL) & (high - low < LEVELS)).any():
+        low, high = np.where(few, (low - 1).clip(0), low), np.where(few, (high + 1).clip(max=LEVELS), high)
+    pooled = below[high] - below[low]
+    return pooled.cumsum(1) / pooled.sum(1, keepdims=True)
