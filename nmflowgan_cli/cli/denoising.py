@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,26 @@ if TYPE_CHECKING:
     from nmflowgan_cli.data.reading import Paired
     from nmflowgan_cli.evaluation.denoising import Mean, Row
     from nmflowgan_cli.training.sources import DataOptions
+
+Denoisers = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--denoiser", help="Judge a denoiser of train --model dncnn, on the val pairs; may be repeated.", metavar="FILE"
+    ),
+]
+Table = Annotated[
+    bool,
+    typer.Option("--denoising-table", help="Train and judge a denoiser for real noise and for each -m (Table III)."),
+]
+Budget = Annotated[str, typer.Option(help="Time for each training of the table: 90s, 5m, 1h.", show_default=True)]
+Runs = Annotated[
+    Path | None,
+    typer.Option("--runs", "-o", help="Folder of the table's trainings; finished ones are used.", metavar="FOLDER"),
+]
+Pictures = Annotated[
+    Path | None,
+    typer.Option("--pictures", help="Also write crops, clean, noisy and denoised, as PNG.", metavar="FOLDER"),
+]
 
 NARROWEST = 100
 """Columns that the table needs; a narrower terminal wraps the lines, which loses nothing."""
@@ -49,6 +69,8 @@ class DenoisingOptions:
 
 def evaluate_denoisers(options: DenoisingOptions) -> None:
     """Print how well denoisers do on the pairs that are held out; trains them first where a table is asked for."""
+    if options.models and not options.table:
+        raise UsageError("--denoiser judges denoisers, -m names noise models", "leave one out; or --denoising-table")
     from nmflowgan_cli.evaluation.denoising import judge, open_denoiser
     from nmflowgan_cli.runtime import resolve_device
 

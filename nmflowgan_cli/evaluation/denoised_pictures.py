@@ -18,11 +18,15 @@ SIDE = 160
 MAGNIFIED = 2
 BUSY = 0.75
 """Of all crops the share that has less structure than the one that is shown: some texture, and some plain area."""
-GAP, CAPTION = 8, 16
+GAP, CAPTION, LETTERS = 8, 20, 14
+"""Pixels of the strip."""
 
 
 def show(folder: Path, pair: Paired, clean: Bytes, noisy: Bytes, made: Mapping[str, Bytes]) -> Path:
-    """Write the strip of a picture as PNG, named after the pair; all (H, W, 3) uint8. Raises PictureError."""
+    """Write the strip of a picture as PNG, named after the pair; all (H, W, 3) uint8. Raises PictureError.
+
+    The captions tell the PSNR of the whole picture.
+    """
     pictures = {"clean": clean, "noisy": noisy, **made}
     rows, columns = crop(clean)
     captions = [name if name == "clean" else f"{name}  {psnr(clean, one):.2f} dB" for name, one in pictures.items()]
@@ -56,7 +60,7 @@ def strip(crops: Mapping[str, Bytes]) -> Bytes:
     draw = ImageDraw.Draw(canvas)
     for number, (caption, pixels) in enumerate(crops.items()):
         left = GAP + step * number
-        draw.text((left, GAP // 2), caption[: MAGNIFIED * width // 6], "black")
+        draw.text((left, GAP // 2), caption[: MAGNIFIED * width // (LETTERS // 2)], "black", font_size=LETTERS)
         large = Image.fromarray(np.ascontiguousarray(pixels)).resize((MAGNIFIED * width, MAGNIFIED * height), 0)
         canvas.paste(large, (left, CAPTION + GAP))
     return np.asarray(canvas)

@@ -104,6 +104,7 @@ def run_denoiser(request: DenoiserRequest, *, progress: Progress) -> Outcome:
         training={**recipe.settings(), "seed": request.seed, "noise": noise.name, "noise_sha256": noise.sha256},
     )
     make_folder(request.run)
+    torch.manual_seed(request.seed)  # all denoisers begin alike
     return _train(request, source, noise, header, Student(recipe, device), progress=progress)
 
 
