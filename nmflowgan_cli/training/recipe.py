@@ -52,7 +52,7 @@ class Recipe:
     adversarial_share: float
     """What a unit of the generator's loss is worth in nats a value, where it reaches the flow (joint)."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """In which the spatial network calculates in training; its parameters are float32."""
+    """In which spatial network and critic calculate in training; their parameters and the penalty are float32."""
     grid: Grid = "bayer"
     """What of a pixel's position the model sees."""
     ablate: tuple[str, ...] = ()

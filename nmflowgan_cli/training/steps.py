@@ -5,6 +5,7 @@ Each has its own optimisers and may run alone: they share no gradient, but in jo
 
 from collections.abc import Iterable
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from nmflowgan_cli.data.simulate import Batch
 from nmflowgan_cli.training import distributed, losses, schedules
 from nmflowgan_cli.training.recipe import Recipe
-from nmflowgan_cli.training.trainees import Trainee, Views
+from nmflowgan_cli.training.trainees import Trainee, Views, spatial_precision
 
 Metrics = dict[str, float]
 
@@ -33,7 +34,7 @@ class LikelihoodStep:
     def __init__(self, trainee: Trainee, recipe: Recipe) -> None:
         self.trainee, self.recipe = trainee, recipe
         self.parameters = list(trainee.flow.parameters())
-        self.optimiser = torch.optim.Adam(self.parameters, lr=recipe.flow_rate)
+        self.optimiser = torch.optim.Adam(self.parameters, lr=recipe.flow_rate, fused=True)
 
     def __call__(self, batch: Batch, step: int) -> Metrics:
         share = step / self.recipe.flow_until
@@ -63,11 +64,11 @@ class AdversarialStep:
 
     def __init__(self, trainee: Trainee, recipe: Recipe) -> None:
         self.trainee, self.recipe = trainee, recipe
-        adam = torch.optim.Adam
+        adam = partial(torch.optim.Adam, betas=recipe.betas, fused=True)
         # In a group, since a model without gan has no such parameters.
         own = [{"params": list(trainee.spatial.parameters())}]
-        self.optimiser = adam(own, lr=recipe.spatial_rate, betas=recipe.betas)
-        self.critic_optimiser = adam(trainee.critic.parameters(), lr=recipe.critic_rate, betas=recipe.betas)
+        self.optimiser = adam(own, lr=recipe.spatial_rate)
+        self.critic_optimiser = adam(trainee.critic.parameters(), lr=recipe.critic_rate)
         self.average: nn.Module | None = None
         self.real_moments: Tensor | None = None
 
@@ -77,9 +78,12 @@ class AdversarialStep:
         factor = schedules.game_factor(self.recipe.schedule, share)
         _set_rate(self.optimiser, self.recipe.spatial_rate * factor)
         _set_rate(self.critic_optimiser, self.recipe.critic_rate * factor)
-        views = self.trainee.views(batch)
+        generates = (played + 1) % self.recipe.generator_every == 0
+        # The forward pass that feeds the critic is also the generator's; only there does it keep what gradients need.
+        with torch.set_grad_enabled(generates):
+            views = self.trainee.views(batch)
         metrics = self._critic_step(views, played)
-        if (played + 1) % self.recipe.generator_every == 0:
+        if generates:
             metrics |= self._generator_step(views)
             self._update_average(share)
         return metrics
@@ -104,8 +108,8 @@ class AdversarialStep:
         fake = views.fake.detach()
         logistic = self.recipe.adversarial_loss == "logistic"
         loss_of = losses.logistic_critic_loss if logistic else losses.wasserstein_critic_loss
-        loss = loss_of(views.judge(views.real), views.judge(fake))
-        total = loss
+        real_scores, fake_scores = self._judged(views, torch.cat([views.real, fake])).chunk(2)
+        total = loss = loss_of(real_scores, fake_scores)
         if played % self.recipe.penalty_every == 0:
             share = distributed.rand_like(fake.new_empty(len(fake)))
             penalty = (
@@ -120,11 +124,16 @@ class AdversarialStep:
         self.critic_optimiser.step()
         return _scalars(critic=loss)
 
+    def _judged(self, views: Views, noise: Tensor) -> Tensor:
+        """Scores in the precision of `noise`, calculated in that of the recipe."""
+        with spatial_precision(self.recipe, noise.device):
+            return views.judge(noise).to(noise.dtype)
+
     def _generator_step(self, views: Views) -> Metrics:
         self.trainee.critic.requires_grad_(False)  # noqa: FBT003 - torch's signature
         logistic = self.recipe.adversarial_loss == "logistic"
         loss_of = losses.logistic_generator_loss if logistic else losses.wasserstein_generator_loss
-        loss = loss_of(views.judge(views.fake))
+        loss = loss_of(self._judged(views, views.fake))
         metrics = _scalars(generator=loss)
         if self.recipe.covariance_weight:
             mismatch = losses.moments_mismatch(self._moments_of(views.real), _moments_of_all(views.fake))

@@ -26,6 +26,7 @@ class Views(NamedTuple):
     real: Tensor
     fake: Tensor
     judge: Callable[[Tensor], Tensor]
+    """Takes noise for the whole batch, or several of them one after the other."""
 
 
 class Trainee(Protocol):
@@ -52,11 +53,16 @@ class Trainee(Protocol):
 
 
 def spatial_precision(recipe: Recipe, device: torch.device) -> torch.autocast:
-    """The context in which the spatial network works; flow, critic and penalty stay in float32.
+    """The context in which the spatial network works, and the critic but for its penalty; the flow is float32.
 
     bfloat16 takes 1.8 times less time for the U-Net of `paper`, forward and backward, on a CPU that has it.
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
+
+
+def _repeated(context: Tensor, noise: Tensor) -> Tensor:
+    """What belongs to a batch, as often as `noise` holds one."""
+    return torch.cat([context] * (len(noise) // len(context)))
 
 
 class LiteTrainee:
@@ -89,7 +95,9 @@ class LiteTrainee:
         if self.recipe.strategy == "joint":
             fake = self._sampled(fake, given)
         context = self.model.context(given)
-        return Views(real, fake, lambda noise: self.critic(torch.cat([bayer.fold(noise), context], 1)))
+        return Views(
+            real, fake, lambda noise: self.critic(torch.cat([bayer.fold(noise), _repeated(context, noise)], 1))
+        )
 
     def _sampled(self, latents: Tensor, given: Given) -> Tensor:
         """The same latents, by way of the noise that the flow makes of them: their gradient reaches the flow.
@@ -131,7 +139,7 @@ class PaperTrainee:
         pixelwise = self._pixelwise(batch.clean, code, fields)
         with spatial_precision(self.recipe, noisy.device):
             fake = LEVELS * self.model.unet(pixelwise / LEVELS)
-        return Views(noisy - batch.clean, fake, lambda noise: self.critic(noise, batch.clean))
+        return Views(noisy - batch.clean, fake, lambda noise: self.critic(noise, _repeated(batch.clean, noise)))
 
     def _pixelwise(self, clean: Tensor, code: Code, fields: Fields) -> Tensor:
         """The flow's noise in integer counts; if joint, with the gradient of what was rounded."""
