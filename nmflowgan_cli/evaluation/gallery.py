@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.pairs import Pair
-from nmflowgan_cli.errors import ConditionError, PictureError
+from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
 from nmflowgan_cli.evaluation.protocol import Bytes, Contender, Protocol
 from nmflowgan_cli.imaging import luma
 from nmflowgan_cli.moments import FloatArray, noise_of
@@ -35,7 +35,7 @@ class Example:
     """(H, W, 3) uint8, like the others; at most SIDE pixels a side."""
     real: Bytes
     made: Mapping[str, Bytes]
-    """By the models' names; without those that do not know the condition."""
+    """By the models' names; without those that do not know the condition, or fail."""
 
     @property
     def gain(self) -> int:
@@ -82,10 +82,14 @@ def _example(pair: Pair, contenders: Sequence[Contender], protocol: Protocol) ->
     crop = np.s_[top : top + SIDE, left : left + SIDE]
     made = {}
     for contender in contenders:
-        with suppress(ConditionError):
+        try:
             contender.check(pair.condition)
             key = picture_key(protocol.seed, pair.name, 0)
             made[contender.name] = contender.synthesize(clean, pair.condition, key).noisy[crop]
+        except OutOfMemoryError:
+            raise
+        except NmflowganError:
+            continue
     return Example(pair.condition, pair.name, (top, left), clean[crop], real[crop], made)
 
 
@@ -114,7 +118,7 @@ def telling_place(clean: Bytes, side: int = SIDE) -> tuple[int, int]:
     """Top and left of the crop that shows both flat and textured parts, neither black nor blown out.
 
     Blocks of 16x16 pixels whose mean luma is 16 to 239 counts are flat or textured where their standard deviation is in
-    the picture's lowest or highest third; the crop with the most of whichever it has less of is taken.
+    the lowest or highest third of such blocks; the crop with the most of whichever it has less of is taken.
     """
     if min(clean.shape[:2]) < BLOCK:
         return 0, 0
@@ -123,8 +127,9 @@ def telling_place(clean: Bytes, side: int = SIDE) -> tuple[int, int]:
     blocks = grey[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
     std, mean = blocks.std((1, 3)), blocks.mean((1, 3))
     exposed = (mean >= 16) & (mean < 240)
-    low, high = np.quantile(std, (1 / 3, 2 / 3))
-    flat, textured = (_window_sums(exposed & kind, side // BLOCK) for kind in (std <= low, std >= high))
+    low, high = np.quantile(std[exposed], (1 / 3, 2 / 3)) if exposed.any() else (0.0, 0.0)
+    kinds = (std <= low, (std >= high) & (std > low))
+    flat, textured = (_window_sums(exposed & kind, side // BLOCK) for kind in kinds)
     row, column = np.unravel_index(np.argmax(np.minimum(flat, textured)), flat.shape)
     return int(row) * BLOCK, int(column) * BLOCK
 

@@ -8,7 +8,7 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.evaluation.gallery import Example
 from nmflowgan_cli.evaluation.html_gallery import example_figure
 from nmflowgan_cli.evaluation.html_tables import scores_table
-from nmflowgan_cli.evaluation.markup import Markup, element, joined
+from nmflowgan_cli.evaluation.markup import Markup, element
 from nmflowgan_cli.evaluation.metrics import REACH, level_curves
 from nmflowgan_cli.evaluation.plots import (
     colour,
@@ -27,6 +27,9 @@ CHANNEL_NAMES = ("red", "green", "blue")
 LEAST_LIMIT = 0.1
 """The colours of a correlation map reach at least so far, so that chance does not look like structure."""
 
+Cameras = Mapping[str, Sequence[Condition]]
+"""The conditions of each camera, in the order of the page."""
+
 Sources = Mapping[int, tuple[str, NoiseStatistics]]
 """The real noise (0) and that of the models that know the condition, by the number that their colour goes by."""
 
@@ -39,7 +42,7 @@ def condition_section(evaluation: Evaluation, condition: Condition, example: Exa
         "section",
         element("h3", str(condition), id=key),
         example_figure(example, key) if example else Markup(),
-        scores_table(scores, caption=str(condition)),
+        scores_table({"": scores}, caption=str(condition)),
         legend((source, name) for source, (name, _) in sources.items()),
         _curves(sources, condition),
         element("div", _histogram(sources, condition), _correlations(sources, condition), class_="pair"),
@@ -129,14 +132,14 @@ def _limit(maps: Sequence[FloatArray]) -> float:
     return float(np.ceil(largest * 20 - 1e-9) / 20)
 
 
-def conditions_by_camera(evaluation: Evaluation) -> dict[str, list[Condition]]:
+def conditions_by_camera(evaluation: Evaluation) -> Cameras:
     """The conditions that some model was judged on, in order, by camera."""
     known = {condition for result in evaluation.results for condition in result.cells}
     cameras = sorted({condition.camera for condition in known})
     return {camera: sorted((c for c in known if c.camera == camera), key=lambda c: c.iso) for camera in cameras}
 
 
-def identifier(condition: Condition) -> str:
-    """The id of a condition's heading; cameras may have any name."""
-    readable = "".join(character if character.isalnum() else "-" for character in condition.camera.lower())
-    return joined(f"c-{readable}-{condition.iso}")
+def identifiers(cameras: Cameras) -> dict[Condition, str]:
+    """The ids of the conditions' headings, whatever their cameras' names."""
+    groups = enumerate(cameras.values(), 1)
+    return {each: f"camera-{index}-iso-{each.iso}" for index, group in groups for each in group}

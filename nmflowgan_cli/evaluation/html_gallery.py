@@ -4,19 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nmflowgan_cli.evaluation.gallery import Example
-from nmflowgan_cli.evaluation.html_tables import number, scrolling
-from nmflowgan_cli.evaluation.markup import Markup, element, joined, picture
+from nmflowgan_cli.evaluation.html_tables import number, plain_table
+from nmflowgan_cli.evaluation.markup import Markup, Section, element, joined, picture
 from nmflowgan_cli.evaluation.protocol import Bytes
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page, with its place in the table of contents."""
-
-    key: str
-    """The id of its heading; a name of small letters and hyphens."""
-    title: str
-    body: Markup
 
 
 @dataclass(frozen=True)
@@ -66,16 +56,8 @@ def denoised_section(
     examples: Sequence[Denoised], scores: Mapping[str, tuple[float, float]], *, note: str = ""
 ) -> Section:
     """Denoised crops and the PSNR (dB) and SSIM (0 to 1) on real pairs of each denoiser, by its name."""
-    heads = (element("th", text, scope="col") for text in ("trained on", "PSNR (dB)", "SSIM"))
-    rows = (
-        element("tr", element("th", name, scope="row"), element("td", number(psnr, 2)), element("td", number(ssim)))
-        for name, (psnr, ssim) in scores.items()
-    )
-    table = scrolling(
-        "Denoisers on real pairs",
-        element("thead", element("tr", *heads)),
-        element("tbody", *rows),
-    )
+    rows = {name: [number(psnr, 2), number(ssim)] for name, (psnr, ssim) in scores.items()}
+    table = plain_table(rows, ("trained on", "PSNR (dB)", "SSIM"), caption="Denoisers on real pairs")
     figures = (
         element("figure", flip(one.crops, f"denoised-{index}", legend=one.title, about=one.title))
         for index, one in enumerate(examples)

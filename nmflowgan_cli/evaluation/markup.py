@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,16 @@ class Markup(str):
     """Text that is HTML already."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page, with its place in the table of contents."""
+
+    key: str
+    """The id of its heading; a name of small letters and hyphens."""
+    title: str
+    body: Markup
 
 
 def element(name: str, /, *children: str, **attributes: str | int | bool | None) -> Markup:
@@ -44,6 +55,6 @@ def picture(rgb: NDArray[np.uint8], alt: str) -> Markup:
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(rgb)).save(file, "WEBP", lossless=True, exact=True, quality=100, method=4)
+    Image.fromarray(np.ascontiguousarray(rgb)).save(file, "WEBP", lossless=True, exact=True, quality=50, method=2)
     source = f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
     return element("img", src=source, alt=alt, width=rgb.shape[1], height=rgb.shape[0])

@@ -25,8 +25,11 @@ COLOURS = 8
 DASHES = ("", "7 2", "3 2", "8 2 2 2")
 """SVG dash patterns of the models, in turn: told apart without colours, too."""
 
-LEAST_SHARE = 1e-6
-"""Histograms reach as far out as some source has this share of its pixels."""
+LEAST_SHARE = 1e-5
+"""Histograms reach down to this share of pixels, and as far out as some source has it."""
+
+_MARGINS = (0.14, 0.98, 0.19, 0.9)
+"""Of a plot, as shares of it: left, right, bottom and top of its axes; the same for all, so that they stand in line."""
 
 _INK, _RULE = "#010203", "#010204"
 _SETTINGS: dict[Any, Any] = {
@@ -90,13 +93,12 @@ def histogram_plot(counts: Mapping[int, FloatArray], *, title: str, label: str) 
 
     noise = FINE.first + FINE.width * (np.arange(FINE.number, dtype=np.float64) + 0.5)
     shares = {source: values / values.sum() for source, values in counts.items()}
-    reach = max(float(np.abs(noise[share >= LEAST_SHARE]).max()) for share in shares.values())
+    reach = 1 + max(float(np.abs(noise[share >= LEAST_SHARE]).max()) for share in shares.values())
     shown = np.abs(noise) <= reach
     figure, axes = _figure()
     for source, share in shares.items():
-        with np.errstate(invalid="ignore"):
-            _line(axes, source, noise[shown], np.where(share > 0, share, np.nan)[shown])
-    axes.set(title=title, xlabel="noise (counts)", yscale="log", xlim=(-reach - 1, reach + 1))
+        _line(axes, source, noise[shown], np.maximum(share, LEAST_SHARE / 100)[shown])
+    axes.set(title=title, xlabel="noise (counts)", yscale="log", xlim=(-reach, reach), ylim=(LEAST_SHARE, None))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_minor_locator(NullLocator())
     return _svg(figure, label)
@@ -104,7 +106,7 @@ def histogram_plot(counts: Mapping[int, FloatArray], *, title: str, label: str) 
 
 def correlation_plot(correlation: FloatArray, limit: float, *, title: str, label: str) -> Markup:
     """A map of correlations (17, 17) by vertical and horizontal shift, in colours from -limit to limit."""
-    figure, axes = _figure(1.9, 2.0)
+    figure, axes = _figure(1.9, 2.0, (0.19, 0.97, 0.13, 0.87))
     side = REACH + 0.5
     axes.imshow(correlation, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=(-side, side, side, -side))
     axes.set(title=title, xticks=(-REACH, 0, REACH), yticks=(-REACH, 0, REACH))
@@ -114,21 +116,24 @@ def correlation_plot(correlation: FloatArray, limit: float, *, title: str, label
 
 def correlation_scale(limit: float, *, label: str) -> Markup:
     """The colours of `correlation_plot` and what they mean."""
-    figure, axes = _figure(3.6, 0.5)
+    figure, axes = _figure(3.6, 0.5, (0.05, 0.95, 0.5, 0.98))
     axes.imshow(np.linspace(-limit, limit, 101)[None], cmap="RdBu_r", aspect="auto", extent=(-limit, limit, 0, 1))
     axes.set(yticks=(), xticks=np.round(np.linspace(-limit, limit, 5), 3))
     axes.grid(visible=False)
     return _svg(figure, label)
 
 
-def _figure(width: float = 4.2, height: float = 2.7) -> "tuple[Figure, Axes]":
+def _figure(
+    width: float = 4.2, height: float = 2.7, margins: tuple[float, float, float, float] = _MARGINS
+) -> "tuple[Figure, Axes]":
     """An empty plot of so many inches, transparent, in the page's ink."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context(_SETTINGS):
         figure = Figure(figsize=(width, height))
-        figure.set_layout_engine("tight", pad=0.4)
+        left, right, bottom, top = margins
+        figure.subplots_adjust(left, bottom, right, top)
         axes = figure.add_subplot()
         figure.patch.set_visible(False)
         axes.patch.set_visible(False)

@@ -1,0 +1,334 @@
+"""The page of a report: well-formed, self-contained, escaped, and with the numbers of the JSON."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("matplotlib")
+
+from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.pairs import read_pairs
+from nmflowgan_cli.errors import ConditionError, NmflowganError, PictureError
+from nmflowgan_cli.evaluation import gallery
+from nmflowgan_cli.evaluation.html import Origin, page, write_report
+from nmflowgan_cli.evaluation.html_gallery import Denoised, denoised_section
+from nmflowgan_cli.evaluation.markup import VOID, element, joined, picture
+from nmflowgan_cli.evaluation.protocol import Contender, Draw, Protocol, evaluate
+from nmflowgan_cli.evaluation.report import as_json
+
+PROTOCOL = Protocol(patch=32, step=32, seed=3)
+NAMES = ("good", "<b>bold</b>", 'half "known"')
+ODD = "a&b <i>'\".png"
+
+
+class Reader(HTMLParser):
+    """Elements of a page, all of which must be closed in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.text, self.headings = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not {"style", "script"} & set(self.open):
+            self.text.append(data)
+
+    def named(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def noisy(clean, std, seed):
+    noise = np.random.default_rng(seed).normal(0, std, clean.shape)
+    return np.rint(clean + noise).clip(0, 255).astype(np.uint8)
+
+
+def contender(name, std, known=()):
+    def check(condition):
+        if known and condition not in known:
+            raise ConditionError(f"{condition} is unknown")
+
+    return Contender(
+        name, lambda clean, _condition, key: Draw(noisy(clean, std, key % 2**32)), check, note=f"std {std}"
+    )
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pairs")
+    clean = np.clip(np.add.outer(np.linspace(20, 160, 160), np.linspace(0, 70, 144))[..., None] + [0, 10, 20], 0, 255)
+    rows = []
+    for number, (camera, iso) in enumerate([("IP", 100), ("IP", 800), ("Zenit & <Co>", 800)]):
+        for name in (f"{number}.png", f"{number}-{ODD}"):
+            rows.append({"clean": f"clean-{name}", "noisy": name, "camera": camera, "iso": iso})
+            Image.fromarray(clean.astype(np.uint8)).save(folder / f"clean-{name}")
+            Image.fromarray(noisy(clean.astype(np.uint8), 4 + 3 * number, number)).save(folder / name)
+    (folder / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return read_pairs(folder)
+
+
+@pytest.fixture(scope="module")
+def entries():
+    stds = zip(NAMES, (5, 12, 5), ((), (), (Condition("IP", 100),)), strict=True)
+    return [contender(name, std, known) for name, std, known in stds]
+
+
+@pytest.fixture(scope="module")
+def found(pairs, entries):
+    return evaluate(pairs, entries, PROTOCOL, skip_unknown=True)
+
+
+@pytest.fixture(scope="module")
+def origin(found):
+    facts = {"manifest": f"photos/{ODD}", "split": "all", "pairs": 6, "failed_pairs": []}
+    return Origin("nmflowgan evaluate 'a & b' -m '<b>bold</b>'", "2024-02-29 12:00 UTC", as_json(found, facts))
+
+
+@pytest.fixture(scope="module")
+def shown(pairs, entries, found):
+    return gallery.examples(pairs, entries, found.protocol, 2, conditions=found.real)
+
+
+@pytest.fixture(scope="module")
+def text(found, origin, shown):
+    return page(found, origin, examples=shown)
+
+
+@pytest.fixture(scope="module")
+def read(text):
+    return Reader(text)
+
+
+def test_the_page_is_well_formed_and_needs_nothing_else(text, read):
+    assert text == text.encode().decode()
+    assert "http" not in re.sub(r'<script type="application/json".*?</script>|base64,[^"]*|https://\S+', "", text)
+    for attributes in read.named("img"):
+        assert attributes["alt"]
+        assert attributes["src"].startswith("data:image/")
+    for tag, attributes in read.elements:
+        assert not {"onclick", "onload", "srcset"} & attributes.keys()
+        assert attributes.get("src", "data:").startswith("data:")
+        assert attributes.get("href", "#").startswith(("#", "data:image/png"))
+        assert tag not in ("link", "iframe", "object", "embed")
+    assert not re.search(r"@import|url\((?!#)", text)
+    assert [script["type"] for script in read.named("script")] == ["application/json"]
+    assert all(svg.get("aria-label") or svg.get("aria-hidden") for svg in read.named("svg"))
+
+
+def test_links_lead_somewhere_and_ids_are_unique(read):
+    ids = Counter(attributes["id"] for _, attributes in read.elements if "id" in attributes)
+    assert max(ids.values()) == 1
+    links = {attributes["href"][1:] for attributes in read.named("a")}
+    assert links <= ids.keys()
+    assert {"summary", "about", "definitions", "camera-1-iso-100", "camera-2-iso-800"} <= links
+    levels = [int(tag[1]) for tag, _ in read.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_names_are_escaped(text, read):
+    assert "<b>" not in text
+    assert "<Co>" not in text
+    assert "<i>" not in text
+    words = "".join(read.text)
+    for name in (*NAMES, "Zenit & <Co>", f"photos/{ODD}", "nmflowgan evaluate 'a & b' -m '<b>bold</b>'"):
+        assert name in words
+
+
+def test_the_numbers_are_those_of_the_json(text, read, origin):
+    [embedded] = re.findall(r'<script type="application/json" id="measured">(.*?)</script>', text, re.DOTALL)
+    assert json.loads(embedded) == json.loads(json.dumps(origin.measured))
+
+    def numbers(value):
+        if isinstance(value, dict):
+            return {number for item in value.values() for number in numbers(item)}
+        if isinstance(value, list | tuple):
+            return {number for item in value for number in numbers(item)}
+        return {float(value)} if isinstance(value, int | float) else set()
+
+    told = {float(attributes["value"]) for attributes in read.named("data")}
+    assert told <= numbers(origin.measured["models"])
+    for model in origin.measured["models"]:
+        for scores in (model["mean_of_cameras"], *model["cameras"].values(), *model["cells"]):
+            assert {scores["kld"], scores["std_ratio"], *scores["lags_fake"], *scores["lags_real"]} <= told
+        assert {*model["mean_of_cameras"]["kld_interval"]} <= told
+
+
+def test_a_number_is_the_rounded_one_of_its_full_value(text):
+    shown = re.findall(r'<data value="([^"]*)"[^>]*>([^<]*)</data>', text)
+    assert len(shown) > 100
+    for full, rounded in shown:
+        digits = len(rounded.partition(".")[2])
+        assert abs(float(full) - float(rounded)) <= 0.5000001 * 10**-digits
+        assert not re.fullmatch(r"-0\.0*", rounded)
+
+
+def test_the_verdict_names_the_best_model(found, read):
+    words = "".join(read.text)
+    best = min(found.results, key=lambda result: result.mean_of_cameras.kld)
+    assert f"{best.name} is closest to the real noise" in words
+    assert f"KLD {best.mean_of_cameras.kld:.4f}" in words
+    assert "Some models left out pairs" in words
+    assert "Pictures are shown of 2 of 3 cameras and ISOs" in words
+
+
+def test_a_condition_has_plots_of_the_models_that_know_it(read):
+    labels = [svg["aria-label"] for svg in read.named("svg") if "aria-label" in svg]
+    assert sum(label.startswith("std of the") for label in labels) == 3 * 3
+    assert sum(label.startswith("mean of the") for label in labels) == 3 * 3
+    assert sum(label.startswith("histograms") for label in labels) == 3
+    assert sum("spatial correlation" in label for label in labels) == (1 + 3) + (1 + 2) + (1 + 2)
+
+
+def test_pictures_can_be_flipped_between(read, shown):
+    radios = [attributes for attributes in read.named("input") if attributes["type"] == "radio"]
+    groups = Counter(radio["name"] for radio in radios)
+    assert sorted(groups.values()) == sorted(
+        number for one in shown for number in (2 + len(one.made), 1 + len(one.made))
+    )
+    assert Counter(radio["name"] for radio in radios if "checked" in radio) == dict.fromkeys(groups, 1)
+    assert len(read.named("img")) == len(radios)
+
+
+def test_a_report_is_the_same_whatever_made_it(found, origin, shown, text, monkeypatch):
+    monkeypatch.setenv("TZ", "Pacific/Chatham")
+    assert page(found, origin, examples=shown) == text
+
+
+def test_the_file_appears_whole_or_not_at_all(tmp_path, found, origin, monkeypatch):
+    path = tmp_path / "new" / "r & <p>.html"
+    size = write_report(path, found, origin)
+    assert path.stat().st_size == size
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NmflowganError, match="cannot write"):
+        write_report(tmp_path / "file" / "r.html", found, origin)
+
+
+def test_denoised_crops_are_a_section_of_their_own(found, origin):
+    crops = {name: np.full((4, 6, 3), 10 * index, np.uint8) for index, name in enumerate(("noisy", "<real>", "clean"))}
+    section = denoised_section([Denoised("scene <1>", crops)], {"<real>": (31.254, 0.91), "good": (30.0, math.nan)})
+    read = Reader(page(found, origin, sections=[section]))
+    words = "".join(read.text)
+    assert "scene <1>" in words
+    assert "31.25" in words
+    assert "0.9100" in words
+    assert len(read.named("img")) == 3
+    assert "#denoising" in {attributes["href"] for attributes in read.named("a")}
+
+
+def test_examples_are_crops_of_what_was_measured(pairs, entries, shown):
+    assert [one.condition for one in shown] == [Condition("IP", 800), Condition("Zenit & <Co>", 800)]
+    for one in shown:
+        pair = next(pair for pair in pairs if pair.name == one.pair)
+        clean, real = pair.load()
+        top, left = one.place
+        crop = np.s_[top : top + gallery.SIDE, left : left + gallery.SIDE]
+        assert np.array_equal(one.clean, clean[crop])
+        assert np.array_equal(one.real, real[crop])
+        key = gallery.picture_key(PROTOCOL.seed, pair.name, 0)
+        assert set(one.made) == set(NAMES[:2])
+        assert np.array_equal(one.made["good"], entries[0].synthesize(clean, pair.condition, key).noisy[crop])
+        noise = one.noise(one.real).astype(int) - 128
+        inside = np.abs(noise) < 120
+        assert np.array_equal(noise[inside], (one.gain * (one.real.astype(int) - one.clean))[inside])
+        assert 16 < noise.std() < 64
+
+
+def test_a_pair_that_cannot_be_read_is_passed_over(pairs, entries, monkeypatch):
+    load = type(pairs[0]).load
+
+    def broken(pair):
+        if pair.name == pairs[0].name:
+            raise PictureError("damaged")
+        return load(pair)
+
+    monkeypatch.setattr(type(pairs[0]), "load", broken)
+    [example] = gallery.examples(pairs, entries, PROTOCOL, 1, conditions=[Condition("IP", 100)])
+    assert example.pair == pairs[1].name
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 5, 9, 99])
+def test_examples_are_spread_over_cameras_and_isos(number):
+    known = [Condition(camera, iso) for camera in "ABC" for iso in (100, 200, 400, 800)[: 2 + (camera != "A") * 2]]
+    chosen = gallery.spread(reversed(known), number)
+    assert len(chosen) == len(set(chosen)) == min(number, len(known))
+    assert chosen == sorted(chosen, key=lambda condition: (condition.camera, condition.iso))
+    shares = Counter(condition.camera for condition in chosen)
+    if number >= 3:
+        assert max(shares.values()) - min(shares["B"], shares["C"]) <= 1
+    if number == 9:
+        assert {(condition.camera, condition.iso) for condition in chosen} >= {("B", 100), ("B", 800), ("A", 200)}
+
+
+def test_a_crop_has_both_flat_and_textured_parts():
+    random = np.random.default_rng(2)
+    clean = np.full((320, 640, 3), 120, np.uint8)
+    clean[:, 320:] += random.integers(0, 60, (320, 320, 3), np.uint8)
+    clean[:160] = 255
+    top, left = gallery.telling_place(clean)
+    assert top >= 160 - 2 * gallery.BLOCK
+    assert left < 320 < left + gallery.SIDE
+    assert gallery.telling_place(clean[:10, :10]) == (0, 0)
+
+
+def test_markup_escapes_all_but_markup():
+    assert element("p", "<", element("b", "&"), title='"x"') == '<p title="&quot;x&quot;">&lt;<b>&amp;</b></p>'
+    assert element("input", checked=True, disabled=False, name=None) == "<input checked>"
+    assert joined("<", joined("<")) == "&lt;&lt;"
+    assert 'alt="&lt;" width="3" height="2"' in picture(np.zeros((2, 3, 3), np.uint8), "<")
+
+
+def test_the_command_writes_a_report(tmp_path, pairs):
+    folder = pairs[0].clean.parent
+    report = tmp_path / "report.html"
+    command = [sys.executable, "-m", "nmflowgan_cli", "evaluate", folder, "-m", "awgn", "--report", report, "--json"]
+    done = subprocess.run([*map(str, command), "--gallery", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"{report}: " in done.stderr
+    text = report.read_text()
+    words = "".join(Reader(text).text)
+    assert f"nmflowgan evaluate {folder} -m awgn --report {report} --json --gallery 1" in words
+    assert "Pictures are shown of 1 of 3" in words
+    [embedded] = re.findall(r'<script type="application/json" id="measured">(.*?)</script>', text, re.DOTALL)
+    assert json.loads(embedded) == json.loads(done.stdout)
+
+
+def test_the_command_tells_what_is_missing_before_it_works(tmp_path):
+    (tmp_path / "folder").mkdir()
+    code = (
+        "import sys, importlib.util as u\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name == 'matplotlib' else find(name, *rest)\n"
+        "from nmflowgan_cli.cli import app\napp(sys.argv[1:])"
+    )
+    arguments = ["evaluate", "gone.csv", "-m", "awgn", "--report"]
+    command = [sys.executable, "-c", code, *arguments, str(tmp_path / "r.html")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pip install 'nmflowgan-cli[report]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+    command = [sys.executable, "-m", "nmflowgan_cli", *arguments, str(tmp_path / "folder")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "is a folder" in done.stderr
