@@ -1,6 +1,7 @@
 """`nmflowgan evaluate` as a process, on small generated pairs."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -110,11 +111,63 @@ def test_a_model_that_does_not_know_a_camera(data):
         (("{data}", "-m", "awgn", "--split", "test"), 2, "'test' is no split and no scene"),
         (("{data}", "-m", "awgn", "-m", "awgn"), 2, "named twice"),
         (("{data}", "-m", "gone.safetensors"), 4, "gone.safetensors"),
+        (("{data}", "-m", "awgn", "--protocol", "table1", "--patch", "64"), 2, "leave out --patch"),
+        (("{data}", "-m", "awgn", "--csv", "{data}"), 2, "is a folder"),
+        (("{data}", "-m", "awgn", "--split", "denoiser"), 2, "no SIDD scene instance|holds nothing out"),
         (("{data}", "-m", "awgn", "--device", "abacus"), 2, "unknown device 'abacus'"),
     ],
 )
 def test_one_line_for_a_mistake(data, arguments, code, said):
     done = _evaluate(*(argument.format(data=data) for argument in arguments))
     assert (done.returncode, done.stdout) == (code, "")
-    assert said in done.stderr
+    assert re.search(said, done.stderr)
     assert done.stderr.count("\n") == 1
+
+
+def test_pairs_of_different_size_and_black_ones_are_named(data):
+    Image.new("RGB", (200, 100)).save(data / "black.png")
+    Image.new("RGB", (120, 100)).save(data / "narrow.png")
+    rows = ["black.png,black.png,IP,3200,b,train", "black.png,narrow.png,IP,100,n,train"]
+    (data / "odd.csv").write_text("\n".join([(data / "manifest.csv").read_text().strip(), *rows]) + "\n")
+    done = _evaluate(data / "odd.csv", "-m", "awgn", "--json")
+    assert done.returncode == 3
+    first, note = done.stderr.splitlines()
+    assert "narrow.png differ in size: 200x100 and 120x100" in first
+    assert note.startswith("note: IP ISO 3200: the real noise is the same everywhere (a black picture?)")
+    found = json.loads(done.stdout)
+    assert found["data"]["failed_pairs"] == ["narrow.png"]
+    assert found["remarks"] == [note.removeprefix("note: ")]
+    cells = {cell["iso"]: cell["std_ratio"] for cell in found["models"][0]["cells"] if cell["camera"] == "IP"}
+    assert cells[3200] is None
+    assert cells[100] == pytest.approx(1, abs=0.05)
+
+
+def test_the_paper_s_table_and_all_that_may_be_asked_for(data, tmp_path):
+    table = tmp_path / "scores.csv"
+    asked = ("--protocol", "table1", "--nll", "--akld-draws", 2, "--latency", "--csv", table, "--json")
+    done = _evaluate(data, "-m", "awgn", "-m", "oracle", *asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert (found["data"]["split"], found["data"]["pairs"]) == ("val", 3)
+    assert (found["protocol"]["step"], found["protocol"]["border"]) == (48, True)
+    awgn, oracle = found["models"]
+    assert "the train pairs" in awgn["note"]
+    assert awgn["table1"]["patches"] == {"IP": 2 * 2 * 4, "S6": 2 * 4}
+    assert awgn["table1"]["kld"]["paper_weighted"] < 0.001 < awgn["table1"]["kld_official"]["paper_weighted"]
+    assert oracle["mean_of_cameras"]["nll"] is None
+    assert 3 < awgn["mean_of_cameras"]["nll"] < 6
+    assert awgn["mean_of_cameras"]["akld_draws"] == pytest.approx(awgn["mean_of_cameras"]["akld"], rel=0.2)
+    assert [each["name"] for each in found["latency"]] == ["awgn", "oracle"]
+    assert all(each["pixels_per_second"] > 0 for each in found["latency"])
+    assert len(table.read_text().splitlines()) == 1 + 2 * (3 + 2 + 2)
+
+
+def test_clean_and_noisy_folders_need_a_camera_and_an_iso(data, tmp_path):
+    for side, name in (("clean", "clean_IP_100_val.png"), ("noisy", "IP_100_val.png")):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "a.png").write_bytes((data / name).read_bytes())
+    refused = _evaluate(tmp_path, "-m", "awgn")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "--camera and --iso" in refused.stderr
+    done = _evaluate(tmp_path, "-m", "awgn", "--camera", "iphone 7", "--iso", 100, "--json")
+    assert done.returncode == 0

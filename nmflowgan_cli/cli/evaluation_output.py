@@ -31,9 +31,11 @@ def measured(
     from rich.console import Console
     from rich.progress import track
 
-    from nmflowgan_cli.evaluation.protocol import evaluate
+    from nmflowgan_cli.evaluation.protocol import evaluate, require_known
     from nmflowgan_cli.evaluation.remarks import remarks
 
+    if not skip_unknown:
+        require_known(entries, (pair.condition for pair in pairs))
     failed: list[str] = []
     console = Console(stderr=True)
 

@@ -99,6 +99,13 @@ def evaluate(
     return Evaluation(protocol, real, [_result(*entry, protocol) for entry in entries if entry[1].pictures])
 
 
+def require_known(contenders: Sequence[Contender], conditions: Iterable[Condition]) -> None:
+    """Raise ConditionError for the first condition that a contender does not know, before any work is done."""
+    for condition in dict.fromkeys(conditions):
+        for contender in contenders:
+            _knows(contender, condition, skip_unknown=False)
+
+
 def _knows(contender: Contender, condition: Condition, *, skip_unknown: bool) -> bool:
     try:
         contender.check(condition)

@@ -19,6 +19,10 @@ from nmflowgan_cli.evaluation.table1 import Averages, table1
 NARROWEST, USUAL = 120, 10
 """Characters that a table of the usual columns needs; a narrower terminal wraps the lines, which loses nothing."""
 UNKNOWN = "-"
+LEGEND = (
+    "KLD: of patches, rounded to 8 bits, in nats; std ratio: made / real; curves: mean |difference| of std and mean",
+    "by level, in counts; lag 1: correlation at 1 pixel, made/real; |lags|, |rgb|: mean |difference| of correlations.",
+)
 
 Columns = dict[str, Callable[[Scores], str]]
 """Headings, and what stands below them."""
@@ -34,7 +38,7 @@ def as_json(evaluation: Evaluation, data: dict[str, Any], latencies: Sequence[La
         "remarks": remarks(evaluation),
         "models": [_model(result, with_table1=evaluation.protocol.name == "table1") for result in evaluation.results],
     }
-    return _nulled({**whole, "latency": [asdict(each) for each in latencies]} if latencies else whole)
+    return nulled({**whole, "latency": [asdict(each) for each in latencies]} if latencies else whole)
 
 
 def _model(result: Result, *, with_table1: bool) -> dict[str, Any]:
@@ -57,12 +61,12 @@ def _scores(scores: Scores) -> dict[str, Any]:
     return {**asdict(scores), "kld_interval": scores.kld_interval}
 
 
-def _nulled(value: Any) -> Any:
+def nulled(value: Any) -> Any:
     """`value` with None for NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
-        return {key: _nulled(item) for key, item in value.items()}
+        return {key: nulled(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_nulled(item) for item in value]
+        return [nulled(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -84,12 +88,9 @@ def print_tables(
         console.print(_table1(results))
     if latencies:
         console.print(_latencies(latencies))
-    console.print(
-        "KLD: of patches, rounded to 8 bits, in nats; std ratio: made / real; curves: mean |difference| of std and mean by"
-    )
-    console.print(
-        "level, in counts; lag 1: correlation at 1 pixel, made/real; |lags|, |rgb|: mean |difference| of correlations."
-    )
+        console.print(f"on {latencies[0].device}, {latencies[0].precision}, median of {latencies[0].rounds} rounds")
+    for line in LEGEND:
+        console.print(line)
 
 
 def _columns(protocol: Protocol, *, official: bool) -> Columns:
@@ -168,9 +169,8 @@ def _table1(results: Sequence[Result]) -> Table:
 
 
 def _latencies(latencies: Sequence[Latency]) -> Table:
-    first = latencies[0]
-    title = f"{first.pictures} pictures of {first.side}x{first.side}, median of {first.rounds} rounds: {first.device}"
-    table = _headed(f"{title}, {first.precision}", ("ms", "fastest", "slowest", "Mpixel/s"))
+    side = latencies[0].side
+    table = _headed(f"{latencies[0].pictures} pictures of {side}x{side}", ("ms", "fastest", "slowest", "Mpixel/s"))
     for each in latencies:
         times = (f"{1000 * seconds:.1f}" for seconds in (each.seconds, each.fastest, each.slowest))
         table.add_row(each.name, *times, f"{each.pixels_per_second / 1e6:.2f}")

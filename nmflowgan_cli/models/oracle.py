@@ -44,8 +44,14 @@ class ResidualOracle(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
 
     def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: Any = None) -> Tensor:
         """Noisy counts, integer where `clean` is, not clipped: see NoiseModel."""
-        tables = torch.einsum("nc,ni,cikls->nkls", code.camera, code.iso, self.cumulative)
-        return clean + torch.stack([self._residuals(*each) for each in zip(tables, clean, fields.uniform, strict=True)])
+        weights = code.camera[:, :, None] * code.iso[:, None, :]
+        samples = zip(weights, clean, fields.uniform, strict=True)
+        return clean + torch.stack([self._residuals(self._table(weight), *each) for weight, *each in samples])
+
+    def _table(self, weight: Tensor) -> Tensor:
+        """The shares (3, 256, 511) of one condition, from its weights (cameras, ISOs): one or two are not 0."""
+        camera, iso = weight.nonzero(as_tuple=True)
+        return torch.tensordot(weight[camera, iso], self.cumulative[camera, iso], 1)
 
     @staticmethod
     def _residuals(table: Tensor, clean: Tensor, uniform: Tensor) -> Tensor:
