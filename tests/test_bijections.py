@@ -20,9 +20,11 @@ LAYERS: dict[str, Callable[[], Bijection]] = {
     "signal-dependent": lambda: SignalDependent(ISOS + CAMERAS),
     "linear light": lite.LinearLight,
     "lite conditional linear": lambda: lite.ConditionalLinear(CAMERAS),
-    "lite channel mixing": lambda: lite.ChannelMixing(lite.Conditioner(CAMERAS, 3, width=8)),
-    "lite signal-dependent": lambda: lite.ConditionedAffine(lite.Conditioner(CAMERAS, 6, width=8)),
-    "lite structure-aware": lambda: lite.ConditionedAffine(lite.Conditioner(CAMERAS, 6, width=8, convolutions=2)),
+    "lite channel mixing": lambda: lite.ChannelMixing(lite.Conditioner(CAMERAS, 3, place=4, width=8)),
+    "lite signal-dependent": lambda: lite.ConditionedAffine(lite.Conditioner(CAMERAS, 6, place=4, width=8)),
+    "lite structure-aware": lambda: lite.ConditionedAffine(
+        lite.Conditioner(CAMERAS, 6, place=4, width=8, convolutions=2)
+    ),
     "empty chain": Chain,
     "chain": lambda: Chain(
         NoiseExtraction(),
@@ -64,13 +66,13 @@ def inputs(batch: int = 2, dtype: torch.dtype = torch.float64) -> tuple[torch.Te
 
 
 def given_as(given: Given, dtype: torch.dtype) -> Given:
-    return Given(given.clean.to(dtype), Code(*(field.to(dtype) for field in given.code)), given.phase.to(dtype))
+    return Given(given.clean.to(dtype), Code(*(field.to(dtype) for field in given.code)), given.place.to(dtype))
 
 
 def sample_of(given: Given, index: int) -> Given:
     """The conditions of one sample of a batch, as a batch of one."""
     one = slice(index, index + 1)
-    return Given(given.clean[one], Code(*(field[one] for field in given.code)), given.phase[one])
+    return Given(given.clean[one], Code(*(field[one] for field in given.code)), given.place[one])
 
 
 @every_layer
@@ -120,7 +122,7 @@ def test_tensors_decide_the_device(make):
     """On torch's device without data, where anything made on the CPU would not fit."""
     x, given = inputs()
     layer = bijection(make).to("meta")
-    there = Given(given.clean.to("meta"), given.code.to("meta"), given.phase.to("meta"))
+    there = Given(given.clean.to("meta"), given.code.to("meta"), given.place.to("meta"))
     z, log_det = layer(x.to("meta"), there)
     assert {z.device.type, log_det.device.type, layer.inverse(z, there).device.type} == {"meta"}
 

@@ -6,20 +6,20 @@ import torch
 from fakes import photograph
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
-from nmflowgan_cli.models import transfer
+from nmflowgan_cli.models import blocks, transfer
 from nmflowgan_cli.models.base import Fields, encode
-from nmflowgan_cli.models import blocks
-from nmflowgan_cli.models.lite import GRIDS, LiteNMFlowGAN
+from nmflowgan_cli.models.lite import LiteNMFlowGAN
+from nmflowgan_cli.models.rendering import PERIOD, RENDERINGS
 from nmflowgan_cli.synthesis.engine import synthesize
 
 VOCABULARY = Vocabulary(("IP", "GP"), (100, 800, 3200), {c: {100: 1, 800: 1, 3200: 1} for c in ("IP", "GP")})
 
 
-@pytest.fixture(scope="module", params=GRIDS)
+@pytest.fixture(scope="module", params=RENDERINGS)
 def model(request):
     """Random weights everywhere, as after some training."""
     torch.manual_seed(0)
-    model = LiteNMFlowGAN(VOCABULARY, grid=request.param).eval()
+    model = LiteNMFlowGAN(VOCABULARY, rendered=request.param).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -100,7 +100,7 @@ def test_camera_iso_level_and_site_all_reach_the_noise(model):
     base = model.sample(clean, code_of(("IP", 800)), fields) - clean
     assert not torch.allclose(base, model.sample(clean, code_of(("GP", 800)), fields) - clean)
     assert not torch.allclose(base, model.sample(clean, code_of(("IP", 801)), fields) - clean)
-    period = {"bayer": 2, "jpeg": 8}[model.grid]
+    period = PERIOD[model.rendering]
     flat = torch.full((1, 3, 32, 32), 90.0)
     _, factor = model.moments(flat, code_of(("IP", 800)))
     sites = factor[0, 0, 0, 8:24, 8:24].unfold(0, period, period).unfold(1, period, period)
@@ -137,7 +137,7 @@ def test_context_is_all_that_a_pixel_sees(model):
     assert not torch.equal(before, near)
 
 
-def test_tiles_keep_the_grid(model):
+def test_tiles_keep_positions(model):
     rgb = photograph(70, 131)
     whole = synthesize(model, rgb, Condition("IP", 800), 7, tile=512)
     assert np.array_equal(synthesize(model, rgb, Condition("IP", 800), 7, tile=64), whole)
@@ -154,9 +154,9 @@ def test_block_edges_repeat_and_turn_with_the_picture():
     assert first_column.sum() == 24 * 3
 
 
-def test_an_unknown_grid_is_refused():
-    with pytest.raises(ValueError, match="no grid 'hexagonal'"):
-        LiteNMFlowGAN(VOCABULARY, grid="hexagonal")
+def test_an_unknown_rendering_is_refused():
+    with pytest.raises(ValueError, match="rendering 'film'"):
+        LiteNMFlowGAN(VOCABULARY, rendered="film")
 
 
 def test_one_gradient_step_reaches_everything(model):

@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmflowgan_cli.cli.options import Device, Quiet, Seed
+from nmflowgan_cli.cli.options import Device, Quiet, Seed, refuse_typed
 from nmflowgan_cli.cli.training_options import (
+    FOREIGN,
     Balance,
-    Grid,
     Model,
     Part,
     Precision,
     Preset,
+    Rendering,
     Strategy,
-    refuse_foreign,
     seconds,
 )
 from nmflowgan_cli.cli.training_progress import training_progress
+from nmflowgan_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from nmflowgan_cli.training.loop import Outcome
@@ -99,11 +100,11 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps in all (paper, dncnn).  [default: the preset's]")] = None,
     batch: Annotated[int | None, typer.Option(help="Patches a step.  [default: the preset's]")] = None,
-    grid: Annotated[
-        Grid | None,
+    rendered: Annotated[
+        Rendering | None,
         typer.Option(
-            help="What of a pixel's position noise depends on: bayer (sites of the sensor), or jpeg (8x8 blocks of "
-            "pictures that the camera itself made; lite).  [default: bayer]"
+            help="How the pictures were made: plain (from raw, only demosaiced), or camera (its own JPEG; lite).  "
+            "[default: plain]"
         ),
     ] = None,
     init: Annotated[
@@ -149,7 +150,7 @@ def train(
     from nmflowgan_cli.training.sources import DataOptions
     from nmflowgan_cli.training.start import find
 
-    refuse_foreign(context, model)
+    refuse_typed(context, FOREIGN[model], f"--model {model}")
     options = DataOptions(
         pairs=data,
         simulate=simulate,
@@ -170,18 +171,25 @@ def train(
     if model in (Model.awgn, Model.heteroscedastic):
         typer.echo(_fit(FitRequest(**told, model=model.value)))
         return
+    if model is Model.dncnn and distributed.launched() > 1:
+        raise UsageError("--model dncnn learns in one process", "start it without torchrun")
     told |= {"seed": seed, "device": device, "resume": resume, "time_limit": seconds("--time-limit", time_limit)}
     if model is Model.dncnn:
         chosen = denoiser_preset(preset.value, steps=steps, batch=batch, rate_factor=rate)
         request = DenoiserRequest(**told, recipe=chosen, noise=noise)
     else:
         changes = _given(
-            flow_steps=flow_steps, spatial_steps=spatial_steps, steps=steps, batch=batch, strategy=strategy, grid=grid
+            flow_steps=flow_steps,
+            spatial_steps=spatial_steps,
+            steps=steps,
+            batch=batch,
+            strategy=strategy,
+            rendered=rendered,
         )
         weights = find(init) if init else None
         recipe = _recipe(preset, changes, [part.value for part in ablate or ()], weights, rate, precision)
         request = TrainingRequest(
-            **{**told, "data": replace(options, grid=recipe.grid)},
+            **{**told, "data": replace(options, rendered=recipe.rendered)},
             recipe=recipe,
             init=weights,
             validate_every=validate_every,

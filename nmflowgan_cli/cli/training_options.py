@@ -2,8 +2,6 @@
 
 from enum import StrEnum
 
-import typer
-
 from nmflowgan_cli.errors import UsageError
 
 
@@ -37,9 +35,9 @@ class Part(StrEnum):
     gan = "gan"
 
 
-class Grid(StrEnum):
-    bayer = "bayer"
-    jpeg = "jpeg"
+class Rendering(StrEnum):
+    plain = "plain"
+    camera = "camera"
 
 
 class Preset(StrEnum):
@@ -53,7 +51,7 @@ _FLOW_AND_GAN = frozenset(
         "simulate_share",
         "flow_steps",
         "spatial_steps",
-        "grid",
+        "rendered",
         "init",
         "strategy",
         "ablate",
@@ -73,15 +71,6 @@ FOREIGN = {
     Model.dncnn: _FLOW_AND_GAN,
 }
 """The options that mean nothing to a model."""
-
-
-def refuse_foreign(context: typer.Context, model: Model) -> None:
-    """Raise UsageError for an option that was typed and means nothing to the model."""
-    flags = {parameter.name: max(parameter.opts, key=len) for parameter in context.command.params}
-    for name in sorted(FOREIGN[model]):
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            raise UsageError(f"--model {model} has no {flags[name]}", "leave it out; see nmflowgan train --help")
 
 
 def seconds(flag: str, text: str) -> float:

@@ -53,7 +53,7 @@ def _(model: GaussianNoise, clean: Tensor, noisy: Tensor, code: Code, _fields: F
 @nats.register
 def _(model: LiteNMFlowGAN, clean: Tensor, noisy: Tensor, code: Code, fields: Fields) -> Tensor:
     """That of the likeliest Bayer phase, which real patches do not tell."""
-    number = 4 if model.grid == "bayer" else 1
+    number = 4 if model.rendering == "plain" else 1
     phases = [torch.full((len(clean),), phase, device=clean.device) for phase in range(number)]
     of_phases = [model.nll(noisy, model.given(clean, code, phase), fields.latent) for phase in phases]
     return torch.stack(of_phases).amin(0)

@@ -35,8 +35,8 @@ class Given(NamedTuple):
     clean: Tensor
     """(N, 3, H, W) clean picture in the flow domain (counts / 256)."""
     code: Code
-    phase: Tensor
-    """(N, 4, H, W) one-hot map of the Bayer site of each pixel; (N, 0, H, W) where there is none."""
+    place: Tensor
+    """(N, F, H, W) what is known of the place of each pixel, see rendering.py; F = 0 where nothing is."""
 
 
 class Bijection(nn.Module):

@@ -14,14 +14,14 @@ What differs from `paper`, and why:
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nmflowgan_cli.conditions import Vocabulary
-from nmflowgan_cli.models import bayer, blocks, spatial, transfer
+from nmflowgan_cli.models import bayer, rendering, spatial, transfer
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, refuse_unknown_parts
 from nmflowgan_cli.models.flow import (
     LEVELS,
@@ -33,13 +33,9 @@ from nmflowgan_cli.models.flow import (
     dequantise,
     likelihood,
 )
+from nmflowgan_cli.models.rendering import RENDERINGS, Rendering
 from nmflowgan_cli.models.spatial import FOLDED, SpatialNetwork, Unchanged
 from nmflowgan_cli.models.unet import reflect_to_multiple
-
-Grid = Literal["bayer", "jpeg"]
-"""What of a pixel's position matters: its Bayer site, where noise came straight from the sensor; or the edges of its
-JPEG block, in pictures that the camera itself processed and compressed."""
-GRIDS: tuple[Grid, ...] = ("bayer", "jpeg")
 
 WHITE = LEVELS - 1
 TYPICAL_LOG_SCALE = 4.0
@@ -101,16 +97,18 @@ def _level_features(clean: Tensor) -> Tensor:
 
 
 class Conditioner(nn.Module):
-    """Maps from the clean picture, the Bayer site and the code: point-wise, or from a neighbourhood.
+    """Maps from the clean picture, the place of a pixel and the code: point-wise, or from a neighbourhood.
 
-    `convolutions`: 3x3 convolutions between the 1x1 ones; zero makes it point-wise.
+    `place`: features of the place. `convolutions`: 3x3 convolutions between the 1x1 ones; zero makes it point-wise.
     """
 
-    def __init__(self, cameras: int, outputs: int, *, width: int, convolutions: int = 0, features: int = 8) -> None:
+    def __init__(
+        self, cameras: int, outputs: int, *, place: int, width: int, convolutions: int = 0, features: int = 8
+    ) -> None:
         super().__init__()
         self.pointwise = convolutions == 0
         self.code_net = CodeNet(cameras, features)
-        layers: list[nn.Module] = [nn.Conv2d(LEVEL_FEATURES + bayer.SITES + features, width, 1), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [nn.Conv2d(LEVEL_FEATURES + place + features, width, 1), nn.ReLU(inplace=True)]
         kernels = [3] * convolutions or [1]
         for kernel in kernels:
             layers += [nn.Conv2d(width, width, kernel, padding=kernel // 2), nn.ReLU(inplace=True)]
@@ -120,17 +118,17 @@ class Conditioner(nn.Module):
         """(N, outputs, H, W)."""
         code = self.code_net(given.code)
 
-        def first(clean: Tensor, phase: Tensor) -> Tensor:
-            return self._first(clean, phase, code)
+        def first(clean: Tensor, place: Tensor) -> Tensor:
+            return self._first(clean, place, code)
 
         if self.pointwise:
-            return _in_strips(lambda clean, phase: self.layers[1:](first(clean, phase)), given.clean, given.phase)
-        hidden = self.layers[1:-1](_in_strips(first, given.clean, given.phase))
+            return _in_strips(lambda clean, place: self.layers[1:](first(clean, place)), given.clean, given.place)
+        hidden = self.layers[1:-1](_in_strips(first, given.clean, given.place))
         return _in_strips(self.layers[-1], hidden)
 
-    def _first(self, clean: Tensor, phase: Tensor, code: Tensor) -> Tensor:
-        """The first layer on [level, site, code]. The code is the same for all pixels, so its share is a bias."""
-        pixels = torch.cat([_level_features(clean), phase], 1)
+    def _first(self, clean: Tensor, place: Tensor, code: Tensor) -> Tensor:
+        """The first layer on [level, place, code]. The code is the same for all pixels, so its share is a bias."""
+        pixels = torch.cat([_level_features(clean), place], 1)
         first = cast(nn.Conv2d, self.layers[0])
         of_pixels, of_code = first.weight.split([pixels.shape[1], code.shape[1]], 1)
         bias = functional.linear(code, of_code.flatten(1), first.bias)
@@ -195,14 +193,10 @@ class ChannelMixing(Bijection):
         return torch.stack([red, green, blue - blue_red * red - blue_green * green], 1)
 
 
-CONTEXT = {"bayer": FOLDED, "jpeg": FOLDED + blocks.EDGES}
-"""Channels of `LiteNMFlowGAN.context`."""
-
-
 class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibleMethodOverride]  (`to` is torch's)
     """The hybrid model: a flow in linear light, and a small spatial network on its latents.
 
-    `grid`: what of a pixel's position matters. `widths`: channels of the spatial network's levels. `width`,
+    `rendered`: how pictures were made, see rendering.py. `widths`: channels of the spatial network's levels. `width`,
     `convolutions`: of the structure-aware layer. `without`: parts that are left out, of PARTS. The other layers see
     brightness and camera, too, so what a part is worth beside them is measured here, not what it is worth in the
     paper's chain.
@@ -216,41 +210,40 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
         width: int = 16,
         convolutions: int = 3,
         pointwise_width: int = 32,
-        grid: Grid = "bayer",
+        rendered: Rendering = "plain",
         without: Sequence[str] = (),
     ) -> None:
         super().__init__()
         refuse_unknown_parts(without)
-        if grid not in GRIDS:
-            raise ValueError(f"a model has no grid {grid!r}, only {', '.join(GRIDS)}")
-        self.vocabulary, self.grid = vocabulary, grid
-        cameras = len(vocabulary.cameras)
+        if rendered not in RENDERINGS:
+            raise ValueError(f"no model is for rendering {rendered!r}, only {', '.join(RENDERINGS)}")
+        self.vocabulary = vocabulary
+        self.rendering: Rendering = rendered
+        cameras, place = len(vocabulary.cameras), rendering.FEATURES[rendered]
         layers: list[Bijection] = [LinearLight(), ConditionalLinear(cameras)]
-        layers.append(ChannelMixing(Conditioner(cameras, 3, width=pointwise_width)))
+        layers.append(ChannelMixing(Conditioner(cameras, 3, place=place, width=pointwise_width)))
         if "sdl" not in without:
-            layers.append(ConditionedAffine(Conditioner(cameras, 6, width=pointwise_width)))
+            layers.append(ConditionedAffine(Conditioner(cameras, 6, place=place, width=pointwise_width)))
         if "sal" not in without:
-            layers.append(ConditionedAffine(Conditioner(cameras, 6, width=width, convolutions=convolutions)))
+            layers.append(
+                ConditionedAffine(Conditioner(cameras, 6, place=place, width=width, convolutions=convolutions))
+            )
         self.flow = Chain(*layers)
-        self.spatial = Unchanged() if "gan" in without else SpatialNetwork(widths, context=CONTEXT[grid])
-        self.geometry = _geometry(len(widths), convolutions, grid)
+        self.spatial = Unchanged() if "gan" in without else SpatialNetwork(widths, context=context_channels(rendered))
+        self.geometry = _geometry(len(widths), convolutions, rendered)
 
     def given(self, clean: Tensor, code: Code, phase: Tensor | None = None) -> Given:
         """What the layers condition on. `phase`: (N,) of the upper left pixel, 0 by default; blocks begin there."""
         middle = dequantise(clean, torch.full_like(clean, 0.5))
-        if self.grid == "jpeg":
-            return Given(middle, code, blocks.edge_map(len(clean), *clean.shape[-2:], device=clean.device))
-        if phase is None:
-            phase = torch.zeros(len(clean), dtype=torch.long, device=clean.device)
-        return Given(middle, code, bayer.site_map(phase, *clean.shape[-2:]))
+        return Given(middle, code, rendering.place(self.rendering, middle, phase))
 
     def context(self, given: Given) -> Tensor:
         """What spatial network and critic see beside the noise: the clean picture, folded as the noise is, and the
-        edges of JPEG blocks; (N, channels, H / 2, W / 2), sides rounded up."""
+        place of a cell; (N, `context_channels`, H / 2, W / 2), sides rounded up."""
         clean = bayer.fold(reflect_to_multiple(given.clean, bayer.CELL))
-        if self.grid == "bayer":
+        if self.rendering == "plain":
             return clean
-        return torch.cat([clean, functional.max_pool2d(given.phase, bayer.CELL, ceil_mode=True)], 1)
+        return torch.cat([clean, functional.max_pool2d(given.place, bayer.CELL, ceil_mode=True)], 1)
 
     def nll(self, noisy: Tensor, given: Given, uniform: Tensor | float = 0.5) -> Tensor:
         """-ln p(noisy | clean, code) of the flow in nats, summed over each sample, of shape (N,).
@@ -285,7 +278,13 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
         return mean, torch.stack(columns, 2)
 
 
-def _geometry(levels: int, convolutions: int, grid: Grid) -> Geometry:
-    multiple = math.lcm(bayer.CELL * 2 ** (levels - 1), blocks.BLOCK if grid == "jpeg" else bayer.CELL)
-    context = -(-max(spatial.reach(levels), convolutions) // multiple) * multiple
+def context_channels(rendered: Rendering) -> int:
+    """Channels of `LiteNMFlowGAN.context`. In a folded picture the place of a Bayer site is its channel."""
+    return FOLDED if rendered == "plain" else FOLDED + rendering.FEATURES[rendered]
+
+
+def _geometry(levels: int, convolutions: int, rendered: Rendering) -> Geometry:
+    multiple = math.lcm(bayer.CELL * 2 ** (levels - 1), rendering.PERIOD[rendered])
+    reach = rendering.REACH[rendered] + max(spatial.reach(levels), convolutions)
+    context = -(-reach // multiple) * multiple
     return Geometry(multiple, context, context)

@@ -50,7 +50,7 @@ def complete(model: LiteNMFlowGAN, batch: Batch) -> Batch:
 @torch.no_grad()
 def likeliest_phases(model: LiteNMFlowGAN, clean: Tensor, noisy: Tensor, code: Code) -> Tensor:
     """The Bayer phase (N,) of the upper left pixels under which the flow finds the noise most likely; 0 without."""
-    if model.grid != "bayer":
+    if model.rendering != "plain":
         return torch.zeros(len(clean), dtype=torch.long, device=clean.device)
     # The window starts at even coordinates, so that it has the phase of the patch.
     top, left = (max(0, side - PHASE_WINDOW) // 4 * 2 for side in clean.shape[2:])

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.models.base import PARTS
-from nmflowgan_cli.models.lite import Grid
+from nmflowgan_cli.models.rendering import Rendering
 
 Schedule = Literal["smooth", "halving"]
 """How learning rates fall, see schedules.py."""
@@ -53,8 +53,8 @@ class Recipe:
     """What a unit of the generator's loss is worth in nats a value, where it reaches the flow (joint)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """In which spatial network and critic calculate in training; their parameters and the penalty are float32."""
-    grid: Grid = "bayer"
-    """What of a pixel's position the model sees."""
+    rendered: Rendering = "plain"
+    """How the pictures were rendered."""
     ablate: tuple[str, ...] = ()
     """Parts that the model goes without, of `models.base.PARTS`."""
 
@@ -78,7 +78,7 @@ def lite(
     spatial_steps: int = 4500,
     batch: int = 16,
     patch: int = 64,
-    grid: Grid = "bayer",
+    rendered: Rendering = "plain",
     strategy: Strategy = "two-stage",
 ) -> Recipe:
     """First the flow, then the spatial network in whitened space: logistic loss with a light R1 penalty.
@@ -109,7 +109,7 @@ def lite(
         strategy=strategy,
         # A logit stands for 4 x 4 pixels.
         adversarial_share=1 / (3 * 4 * 4),
-        grid=grid,
+        rendered=rendered,
     )
 
 

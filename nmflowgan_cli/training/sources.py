@@ -11,8 +11,7 @@ from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.reading import Paired, Splits, divide, read_paired
 from nmflowgan_cli.data.simulate import Simulator, Source, load_clean
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.models.blocks import BLOCK
-from nmflowgan_cli.models.lite import Grid
+from nmflowgan_cli.models.rendering import PERIOD, Rendering
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,20 +29,22 @@ class DataOptions:
     """Of the patches, where there are real and simulated ones."""
     camera: str = ""
     """The only camera to learn; and that of folder pairs which do not say theirs."""
-    grid: Grid = "bayer"
-    """Patches keep the blocks of JPEG whole where those matter."""
+    rendered: Rendering = "plain"
+    """How the pictures were rendered; crops begin where its positions repeat, if the model must know them."""
     iso: int | None = None
     """Of folder pairs that do not say theirs."""
 
     def __post_init__(self) -> None:
         if self.pairs is None and self.simulate is None:
             raise UsageError("nothing to train on", "give paired data, or --simulate and a folder of clean photographs")
-        if self.simulate is not None and self.grid != "bayer":
-            raise UsageError(f"simulated pairs have no {self.grid} grid", "leave out --simulate or --grid")
+        if self.simulate is not None and self.rendered != "plain":
+            raise UsageError(
+                f"simulated pairs are not rendered by a {self.rendered}", "leave out --simulate or --rendered"
+            )
 
     def pair_source(self, pairs: Sequence[Paired], patch: int) -> PairSource:
         """Batches of the real `pairs`."""
-        return PairSource(pairs, patch, balance=self.balance, step=BLOCK if self.grid == "jpeg" else 1)
+        return PairSource(pairs, patch, balance=self.balance, step=PERIOD["camera"] if self.rendered == "camera" else 1)
 
 
 def open_source(options: DataOptions, patch: int) -> tuple[Source, tuple[str, ...]]:

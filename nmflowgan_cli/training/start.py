@@ -34,7 +34,7 @@ def recipe_from(recipe: Recipe, weights: Path) -> Recipe:
         )
     if recipe.ablate:
         raise UsageError("--ablate builds a new model, --init takes one as it is", "leave one of them out")
-    recipe = replace(recipe, grid=header.options.get("grid", recipe.grid))
+    recipe = replace(recipe, rendered=header.options.get("rendered", recipe.rendered))
     return without(recipe, tuple(header.options.get("without", ())))
 
 

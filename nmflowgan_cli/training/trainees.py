@@ -13,7 +13,7 @@ from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.base import Fields, encode
 from nmflowgan_cli.models.critic import PaperCritic, PatchCritic
 from nmflowgan_cli.models.flow import LEVELS, Code, Given, dequantise, likelihood, quantise
-from nmflowgan_cli.models.lite import CONTEXT, LiteNMFlowGAN
+from nmflowgan_cli.models.lite import LiteNMFlowGAN, context_channels
 from nmflowgan_cli.models.paper import PaperNMFlowGAN
 from nmflowgan_cli.models.spatial import FOLDED
 from nmflowgan_cli.training import distributed, points
@@ -76,7 +76,7 @@ class LiteTrainee:
         self.recipe = recipe
         self.model = LiteNMFlowGAN(vocabulary, **options)
         self.flow, self.spatial = self.model.flow, self.model.spatial
-        self.critic = PatchCritic(FOLDED + CONTEXT[self.model.grid])
+        self.critic = PatchCritic(FOLDED + context_channels(self.model.rendering))
 
     def complete(self, batch: Batch) -> Batch:
         return points.complete(self.model, batch)
@@ -161,7 +161,7 @@ def model_options(recipe: Recipe) -> dict[str, Any]:
     """Keyword arguments of the architecture's class, as a weights file tells them: all, for defaults may change."""
     parameters = inspect.signature({"lite": LiteNMFlowGAN, "paper": PaperNMFlowGAN}[recipe.architecture]).parameters
     defaults = {name: parameter.default for name, parameter in parameters.items() if name != "vocabulary"}
-    chosen = defaults | {"without": recipe.ablate} | ({"grid": recipe.grid} if "grid" in defaults else {})
+    chosen = defaults | {"without": recipe.ablate} | ({"rendered": recipe.rendered} if "rendered" in defaults else {})
     return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
 
 

@@ -1,0 +1,48 @@
+"""How much texture the clean picture has around a pixel: a camera that denoises leaves more noise where it finds more.
+
+Logarithms of the energy of two wavelet scales (a trous, with the binomial filter 1 4 6 4 1), averaged over windows.
+Noise of cameras' own pictures follows it closely: over blocks of 16 pixels of PolyU the residual of ln(std) falls from
+0.39 (camera, ISO and level known) to 0.22.
+Holschneider et al., "A real-time algorithm for signal analysis with the help of the wavelet transform" (1989),
+https://doi.org/10.1007/978-3-642-75988-8_28.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nmflowgan_cli.models.flow import LEVELS
+
+FEATURES = 3
+REACH = 12
+"""How far a pixel can be that matters to another: the coarse scale reaches 2 + 4 pixels, its window 6."""
+FAINTEST = 0.05
+"""Energy in squared counts below which there is no texture, but the rounding of the picture."""
+
+
+def texture(clean: Tensor) -> Tensor:
+    """Of clean pictures (N, 3, H, W) in the flow domain: fine scale near by, fine and coarse scale around; -0.8 to 2.
+
+    Returns float32 (N, 3, H, W).
+    """
+    grey = LEVELS * clean.mean(1, keepdim=True)
+    smooth = _blurred(grey, 1)
+    fine, coarse = (grey - smooth).square(), (smooth - _blurred(smooth, 2)).square()
+    energies = (_averaged(fine, 2), _averaged(fine, 6), _averaged(coarse, 6))
+    return (torch.cat(energies, 1) + FAINTEST).log() / 4
+
+
+def _blurred(picture: Tensor, spacing: int) -> Tensor:
+    """(N, 1, H, W) through the binomial filter of five taps, `spacing` pixels apart, in both directions."""
+    taps = picture.new_tensor([1, 4, 6, 4, 1]) / 16
+    for shape in ((1, 1, 1, 5), (1, 1, 5, 1)):
+        along = (2 * spacing,) * 2
+        margins = (*along, 0, 0) if shape[-1] == 5 else (0, 0, *along)
+        padded = functional.pad(picture, margins, mode="replicate")
+        picture = functional.conv2d(padded, taps.view(shape), dilation=spacing)
+    return picture
+
+
+def _averaged(energy: Tensor, radius: int) -> Tensor:
+    """The mean over the square window around each pixel."""
+    return functional.avg_pool2d(functional.pad(energy, (radius,) * 4, mode="replicate"), 2 * radius + 1, stride=1)
