@@ -41,6 +41,29 @@ Pictures = Annotated[
     typer.Option("--pictures", help="Also write crops, clean, noisy and denoised, as PNG.", metavar="FOLDER"),
 ]
 
+OWN = frozenset({"budget", "runs", "pictures"})
+"""Options that mean something to denoisers alone."""
+FOREIGN = frozenset(
+    {
+        "protocol",
+        "fit_split",
+        "patch",
+        "step",
+        "limit",
+        "skip_unknown",
+        "official",
+        "nll",
+        "akld_draws",
+        "latency",
+        "csv",
+        "report",
+        "gallery",
+        "cells",
+        "precision",
+    }
+)
+"""Options of noise models, which mean nothing to denoisers."""
+
 NARROWEST = 100
 """Columns that the table needs; a narrower terminal wraps the lines, which loses nothing."""
 
@@ -88,13 +111,16 @@ def evaluate_denoisers(options: DenoisingOptions) -> None:
 def as_json(rows: "Sequence[Row]", options: DenoisingOptions) -> dict[str, Any]:
     """Everything that was measured, with what it means; unknown numbers are null."""
     from nmflowgan_cli.evaluation.picture_quality import DEFINITIONS
+    from nmflowgan_cli.evaluation.report import nulled
 
-    return {
-        "tool_version": __version__,
-        "data": {"pairs": str(options.data), "split": options.split or "val", "pictures": len(rows[0].pictures)},
-        "definitions": DEFINITIONS,
-        "denoising": [_row(row) for row in rows],
-    }
+    return nulled(
+        {
+            "tool_version": __version__,
+            "data": {"pairs": str(options.data), "split": options.split or "val", "pictures": len(rows[0].pictures)},
+            "definitions": DEFINITIONS,
+            "denoising": [_row(row) for row in rows],
+        }
+    )
 
 
 def print_rows(rows: "Sequence[Row]") -> None:

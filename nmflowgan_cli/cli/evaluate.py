@@ -29,6 +29,7 @@ class ProtocolName(StrEnum):
 
 
 def evaluate(
+    context: typer.Context,
     data: Annotated[
         Path,
         typer.Argument(
@@ -88,7 +89,7 @@ def evaluate(
     ] = None,
     gallery: Annotated[
         int, typer.Option(min=0, help="Cameras and ISOs that the page shows pictures of.", show_default=True)
-    ] = 12,
+    ] = 10,
     denoiser: denoising.Denoisers = None,
     denoising_table: denoising.Table = False,
     budget: denoising.Budget = "5m",
@@ -108,6 +109,7 @@ def evaluate(
     oracle are fitted on the data itself unless --fit-split says otherwise.
     """
     if denoiser or denoising_table:
+        options.refuse_typed(context, denoising.FOREIGN, "an evaluation of denoisers")
         denoising.evaluate_denoisers(
             denoising.DenoisingOptions(
                 data=data,
@@ -128,6 +130,7 @@ def evaluate(
             )
         )
         return
+    options.refuse_typed(context, denoising.OWN, "an evaluation without --denoiser and --denoising-table")
     if not model:
         raise UsageError("no model to evaluate", "name one: -m sidd-lite, -m awgn")
     evaluation_output.require_writable(report, csv)

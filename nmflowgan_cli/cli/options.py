@@ -1,9 +1,12 @@
 """Options that several commands share, each with its help text in one place."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from nmflowgan_cli.errors import UsageError
 
 Batch = Annotated[int | None, typer.Option(min=1, help="Tiles at a time on CUDA.  [default: 4]")]
 CacheDir = Annotated[
@@ -18,3 +21,15 @@ Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", show_defa
 Tile = Annotated[int | None, typer.Option(min=1, help="Side of the tiles in pixels.  [default: 256; 1024 on CUDA]")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is used and done.")]
 Workers = Annotated[int, typer.Option(min=1, help="Pictures under way at a time.", show_default=True)]
+Shard = Annotated[
+    str | None, typer.Option(help="Do the Kth of N shares of the work, as K/N.  [default: torchrun's or Slurm's]")
+]
+
+
+def refuse_typed(context: typer.Context, foreign: Collection[str], what: str) -> None:
+    """Raise UsageError for an option among `foreign` (names of parameters) that was typed: `what` has none of them."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in foreign and source is not None and source.name == "COMMANDLINE":
+            flag = max(parameter.opts, key=len)
+            raise UsageError(f"{what} has no {flag}", f"leave it out; see nmflowgan {context.info_name} --help")

@@ -10,11 +10,12 @@ from nmflowgan_cli.checkpoints.format import read_header, write_whole
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import TrainingError, UsageError
 from nmflowgan_cli.runtime import resolve_device
+from nmflowgan_cli.synthesis.weights import Weights
 from nmflowgan_cli.training import state
 from nmflowgan_cli.training.denoiser import run_denoiser, steps_within
 from nmflowgan_cli.training.denoiser_recipe import LITE, DenoiserRecipe
 from nmflowgan_cli.training.loop import WEIGHTS, Progress
-from nmflowgan_cli.training.noises import REAL, find_noise, noise_name
+from nmflowgan_cli.training.noises import REAL, find_noise
 from nmflowgan_cli.training.requests import DenoiserRequest
 from nmflowgan_cli.training.run import make_folder
 from nmflowgan_cli.training.sources import DataOptions, read_splits
@@ -52,19 +53,20 @@ def train_table(request: TableRequest, *, shown: Shown) -> list[Path]:
     named = _named(request, pairs)
     make_folder(request.runs)
     recipe = _recipe(request)
-    return [_trained(request, recipe, name, request.runs / folder, shown) for folder, name in named.items()]
+    return [_trained(request, recipe, name, known, shown) for name, known in named.items()]
 
 
-def _named(request: TableRequest, pairs: Sequence[Paired]) -> dict[str, str]:
-    """The noise models by the names of their folders."""
-    named: dict[str, str] = {}
-    for name in (REAL, *request.models):
-        find_noise(name, pairs, cache_dir=request.cache_dir)
-        folder = noise_name(name, cache_dir=request.cache_dir)
-        if folder in named:
-            raise UsageError(f"two models have the name {folder}", "give each a name of its own, by train --name")
-        named[folder] = name
-    return named
+def _named(request: TableRequest, pairs: Sequence[Paired]) -> dict[str, Weights | None]:
+    """The noise by the names that the user gave, each with its weights if it has some."""
+    noises = {name: find_noise(name, pairs, cache_dir=request.cache_dir) for name in (REAL, *request.models)}
+    folders = [_folder(name, weights) for name, weights in noises.items()]
+    if len(set(folders)) <= len(request.models):
+        raise UsageError(f"two models have one name: {', '.join(folders[1:])}", "name weights by train --name")
+    return noises
+
+
+def _folder(name: str, weights: Weights | None) -> str:
+    return weights.name if weights else name
 
 
 def _recipe(request: TableRequest) -> DenoiserRecipe:
@@ -83,14 +85,15 @@ def _recipe(request: TableRequest) -> DenoiserRecipe:
     return replace(LITE, steps=steps)
 
 
-def _trained(request: TableRequest, recipe: DenoiserRecipe, noise: str, run: Path, shown: Shown) -> Path:
+def _trained(request: TableRequest, recipe: DenoiserRecipe, noise: str, known: Weights | None, shown: Shown) -> Path:
     """The weights of one training, which is begun, gone on with, or found finished."""
-    weights = run / WEIGHTS
-    if weights.is_file():
-        told = read_header(weights).training
-        if told.get("seed") != request.seed or any(told.get(key) != value for key, value in recipe.settings().items()):
-            raise TrainingError(f"{weights} was trained with another recipe or seed", "choose another --runs")
-        return weights
+    run = request.runs / _folder(noise, known)
+    if (run / WEIGHTS).is_file():
+        told = read_header(run / WEIGHTS).training
+        expected = {**recipe.settings(), "seed": request.seed, "noise_sha256": known.sha256 if known else ""}
+        if any(told.get(key) != value for key, value in expected.items()):
+            raise TrainingError(f"{run / WEIGHTS} had another recipe, seed or noise", "choose another --runs")
+        return run / WEIGHTS
     training = DenoiserRequest(
         data=request.data,
         run=run,

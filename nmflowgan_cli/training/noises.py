@@ -52,7 +52,7 @@ def open_noise(
     """
     weights = find_noise(name, pairs, cache_dir=cache_dir)
     if weights is not None:
-        return PatchNoise(name, weights.load().to(device), weights.sha256)
+        return PatchNoise(weights.name, weights.load().to(device), weights.sha256)
     return PatchNoise(name, None if name == REAL else fitted(name, pairs).to(device), "")
 
 
@@ -70,8 +70,3 @@ def find_noise(name: str, pairs: Sequence[Paired], *, cache_dir: Path | None = N
         except ConditionError as error:
             raise ConditionError(f"{name}: {error.message}", error.hint) from None
     return weights
-
-
-def noise_name(name: str, *, cache_dir: Path | None = None) -> str:
-    """What a noise is called: of weights their own name, else as it is. Raises WeightsError."""
-    return name if name == REAL or name in FITS else find_weights(name, cache_dir=cache_dir).name
