@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
+
+from nmflowgan_cli.cli import app
 
 ROWS = ("IP,400,desk,train", "GP,800,door,train", "IP,400,wall,val", "GP,800,yard,val")
 
@@ -92,6 +95,12 @@ def test_a_table_trains_the_bound_and_the_models_and_goes_on_where_it_stopped(da
         (("train", "{data}", "-o", "x", "--noise", "awgn"), 2, "--model nmflowgan has no --noise"),
         (("train", "{data}", "-o", "x", "--model", "dncnn", "--noise", "gone.safetensors"), 4, "gone.safetensors"),
         (("evaluate", "{data}"), 2, "no model to evaluate"),
+        (
+            ("evaluate", "{data}", "-m", "awgn", "--budget", "3m"),
+            2,
+            "without --denoiser and --denoising-table has no --budget",
+        ),
+        (("evaluate", "{data}", "--denoiser", "a", "--cells"), 2, "an evaluation of denoisers has no --cells"),
         (("evaluate", "{data}", "--denoiser", "gone.safetensors"), 4, "gone.safetensors"),
         (("evaluate", "{data}", "--denoiser", "a", "-m", "awgn"), 2, "-m names noise models"),
         (("evaluate", "{data}", "--denoising-table", "-m", "awgn"), 2, "give --runs and a folder"),
@@ -102,9 +111,18 @@ def test_a_table_trains_the_bound_and_the_models_and_goes_on_where_it_stopped(da
         ),
     ],
 )
-def test_mistakes_are_told_in_one_line(data, arguments, code, message):
-    done = nmflowgan(*(argument.format(data=data) for argument in arguments))
-    assert (done.returncode, done.stdout) == (code, "")
+def test_mistakes_are_told_in_one_line(data, tmp_path, monkeypatch, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, [argument.format(data=data) for argument in arguments])
+    assert (done.exit_code, done.stdout) == (code, "")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
-    assert not Path("x").exists()
+    assert not any(tmp_path.iterdir())
+
+
+def test_several_processes_do_not_share_a_denoiser(data, tmp_path, monkeypatch):
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "x"), ("MASTER_PORT", "1")):
+        monkeypatch.setenv(name, value)
+    done = CliRunner().invoke(app, ["train", str(data), "--model", "dncnn", "-o", str(tmp_path / "x")])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "learns in one process" in done.stderr
