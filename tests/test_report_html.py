@@ -238,6 +238,20 @@ def test_denoised_crops_are_a_section_of_their_own(found, origin):
     assert "#denoising" in {attributes["href"] for attributes in read.named("a")}
 
 
+def test_noise_that_is_none_and_pictures_without_areas_have_a_report_too(tmp_path):
+    black = np.zeros((40, 40, 3), np.uint8)
+    Image.fromarray(black).save(tmp_path / "black.png")
+    (tmp_path / "manifest.csv").write_text("clean,noisy,camera,iso\nblack.png,black.png,IP,100\n")
+    silent = Contender("silent", lambda clean, _condition, _key: Draw(clean), lambda _condition: None)
+    pairs = read_pairs(tmp_path)
+    found = evaluate(pairs, [silent], PROTOCOL)
+    shown = gallery.examples(pairs, [silent], PROTOCOL, 1, conditions=found.real)
+    facts = {"manifest": "x", "split": "all", "pairs": 1, "failed_pairs": []}
+    words = "".join(Reader(page(found, Origin("x", "x", as_json(found, facts)), examples=shown)).text)
+    assert "silent, against the real noise of one camera: KLD 0.0000. " in words
+    assert "nan" not in words
+
+
 def test_examples_are_crops_of_what_was_measured(pairs, entries, shown):
     assert [one.condition for one in shown] == [Condition("IP", 800), Condition("Zenit & <Co>", 800)]
     for one in shown:

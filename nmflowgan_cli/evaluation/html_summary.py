@@ -29,15 +29,19 @@ def verdict(evaluation: Evaluation) -> Markup:
         else f", against the real noise of {cameras}: KLD ",
         element("strong", number(best.mean_of_cameras.kld)),
         _interval(best),
-        "; two halves of the real noise are ",
-        number(best.mean_of_cameras.self_floor),
-        " apart. ",
+        _floor(best.mean_of_cameras.self_floor),
         _runner_up(best, ranked[1]) if several else Markup(),
         _correlations(ranked),
     ]
     if len({(result.skipped, result.failed) for result in ranked}) > 1:
         told.append(" Some models left out pairs, so compare them by camera and ISO.")
     return element("p", *told, class_="verdict")
+
+
+def _floor(value: float) -> Markup:
+    """What the real noise costs against itself, where it is known."""
+    known = math.isfinite(value)
+    return joined("; two halves of the real noise are ", number(value), " apart. ") if known else joined(". ")
 
 
 def _runner_up(best: Result, other: Result) -> Markup:
@@ -49,6 +53,8 @@ def _runner_up(best: Result, other: Result) -> Markup:
 def _correlations(results: Sequence[Result]) -> Markup:
     """The model whose neighbouring pixels go together as the real ones do."""
     nearest = min(results, key=lambda result: _order(result.mean_of_cameras.lags_difference))
+    if not math.isfinite(nearest.mean_of_cameras.lags_difference):
+        return Markup()
     return joined(
         "The KLD does not see how neighbouring pixels go together: there, ",
         nearest.name,

@@ -29,7 +29,7 @@ def number(value: float, digits: int = 4, *, within: Interval | None = None) -> 
     `within`: its 95 % interval, told to who points at it.
     """
     if not math.isfinite(value):
-        return Markup("&ndash;")
+        return Markup("&ndash;" if math.isnan(value) else "&infin;")
     title = f"95 % interval {within[0]:.{digits}f} to {within[1]:.{digits}f}" if within else None
     return element("data", f"{round(value, digits) + 0.0:.{digits}f}", value=repr(value), title=title)  # never -0.00
 
@@ -54,7 +54,7 @@ def _judged(heading: str, field: str, digits: int = 4) -> Column:
     def cell(scores: Scores) -> Markup:
         return number(getattr(scores, field), digits, within=scores.intervals.get(field))
 
-    return Column(heading, field, cell, lambda scores: math.isfinite(getattr(scores, field)))
+    return Column(heading, field, cell, lambda scores: not math.isnan(getattr(scores, field)))
 
 
 COLUMNS = (
