@@ -7,7 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+from fakes import VOCABULARY, save_untrained
 from PIL import Image
+
+from nmflowgan_cli.checkpoints.format import Header, load, save
 
 HEADER = "clean,noisy,camera,iso,scene,split"
 STDS = {("IP", 100): 3.0, ("IP", 800): 9.0, ("S6", 800): 6.0}
@@ -140,6 +143,22 @@ def test_pairs_of_different_size_and_black_ones_are_named(data):
     cells = {cell["iso"]: cell["std_ratio"] for cell in found["models"][0]["cells"] if cell["camera"] == "IP"}
     assert cells[3200] is None
     assert cells[100] == pytest.approx(1, abs=0.05)
+
+
+def test_weights_that_give_no_numbers_are_named_and_the_others_are_judged(data, tmp_path):
+    header = Header(architecture="paper", options={"widths": [4, 4, 4, 4, 4]}, vocabulary=VOCABULARY, name="bad")
+    weights = save_untrained(tmp_path / "bad.safetensors", header)
+    state, header = load(weights)
+    save(weights, {name: tensor * float("nan") for name, tensor in state.items()}, header)
+    done = _evaluate(data, "-m", weights, "-m", "awgn", "--split", "val", "--skip-unknown", "--json")
+    assert done.returncode == 3
+    *errors, note = done.stderr.splitlines()
+    assert len(errors) == 2
+    assert all("bad.safetensors: the model gave values that are not numbers" in error for error in errors)
+    assert "bad.safetensors has no scores" in note
+    found = json.loads(done.stdout)
+    assert [model["name"] for model in found["models"]] == ["awgn"]
+    assert found["data"]["failed_pairs"] == ["IP_100_val.png", "IP_800_val.png"]
 
 
 def test_the_paper_s_table_and_all_that_may_be_asked_for(data, tmp_path):

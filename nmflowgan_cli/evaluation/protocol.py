@@ -54,6 +54,8 @@ class Evaluation:
     real: Mapping[Condition, NoiseStatistics] = field(compare=False, repr=False)
     """The real noise of each cell, pooled."""
     results: Sequence[Result]
+    without_scores: Sequence[str] = ()
+    """Models that know none of the pairs, or failed on all that they know."""
 
 
 @dataclass
@@ -95,8 +97,9 @@ def evaluate(
                 _enter(contender, pair, subject, protocol, tally=tally, on_failure=on_failure)
             else:
                 tally.skipped += 1
-    entries = zip(contenders, tallies, strict=True)
-    return Evaluation(protocol, real, [_result(*entry, protocol) for entry in entries if entry[1].pictures])
+    entries = list(zip(contenders, tallies, strict=True))
+    results = [_result(contender, tally, protocol) for contender, tally in entries if tally.pictures]
+    return Evaluation(protocol, real, results, [one.name for one, tally in entries if not tally.pictures])
 
 
 def require_known(contenders: Sequence[Contender], conditions: Iterable[Condition]) -> None:

@@ -9,7 +9,8 @@ from nmflowgan_cli.evaluation.scores import Scores
 
 def remarks(evaluation: Evaluation) -> list[str]:
     """A sentence each, without repeats."""
-    told = []
+    reason = "has no scores: it knows none of these pairs, or failed on all that it knows"
+    told = [f"{name} {reason}" for name in evaluation.without_scores]
     for result in evaluation.results:
         told += _left_out(result)
         for cell, scores in result.cells.items():
