@@ -1,7 +1,9 @@
 """`nmflowgan make-pairs`: paired data for the training of denoisers."""
 
+import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from json import dumps
 from pathlib import Path
@@ -14,11 +16,10 @@ from nmflowgan_cli.cli.progress import Reporter, reporter
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError
 
 if TYPE_CHECKING:
-    from nmflowgan_cli.data.containers import Container
     from nmflowgan_cli.synthesis.pair_batch import PreparedPairs
     from nmflowgan_cli.synthesis.pair_making import Outcome
-    from nmflowgan_cli.synthesis.pair_plan import Lot, PairPlan
-    from nmflowgan_cli.synthesis.pipeline import Recipe
+    from nmflowgan_cli.synthesis.pair_manifest import History
+    from nmflowgan_cli.synthesis.pair_plan import Lot, Take
 
 SOME_FAILED = 3
 
@@ -79,6 +80,7 @@ def make_pairs(
         bool, typer.Option("--resume", help="Keep what the manifest tells was made alike; make the rest.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be made, and stop.")] = False,
+    shard: options.Shard = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     tile: options.Tile = None,
@@ -93,12 +95,16 @@ def make_pairs(
     The noise of a whole picture is made first, as synthesize makes it, and then cut.
     """
     from nmflowgan_cli.data.containers import open_container
-    from nmflowgan_cli.synthesis.batch import make_folder
-    from nmflowgan_cli.synthesis.pair_batch import PairRequest, prepare_pairs, refuse_filled
+    from nmflowgan_cli.synthesis.batch import make_folder, shard_of
+    from nmflowgan_cli.synthesis.pair_batch import PairRequest, prepare_pairs, refuse_filled, refuse_unshareable
+    from nmflowgan_cli.synthesis.pair_manifest import History, PairManifest
     from nmflowgan_cli.synthesis.pair_plan import Cutting
+    from nmflowgan_cli.synthesis.plan import share
 
+    shard = shard or shard_of(os.environ)
     with open_container(container, output, layout) as place:
-        if not (resume or dry_run):
+        refuse_unshareable(place, shard)
+        if not (resume or dry_run or shard):
             refuse_filled(output)
         prepared = prepare_pairs(
             PairRequest(
@@ -116,16 +122,24 @@ def make_pairs(
             )
         )
         lots = prepared.plan.lots(shard_size if place.sharded else None)
+        own = share(lots, shard)
         if not quiet:
-            typer.echo(_told(prepared, lots, container), err=True)
+            of_shard = (
+                f", of which shard {shard}: {sum(len(c.boxes) for lot in own for c in lot.cuts)}" if shard else ""
+            )
+            typer.echo(_told(prepared, lots, container) + of_shard, err=True)
         if dry_run:
             return
         found = prepared.weights
         recipe = found and found.recipe(seed=seed, device=device, precision=precision, tile=tile, batch=batch)
+        history = History(PairManifest(output), place, recipe)
+        if resume or shard:
+            history.refuse_others(lots)
+        if not resume:
+            history.refuse_made(own)
         make_folder(output)
-        raise typer.Exit(
-            _work(prepared.plan, lots, place, recipe, resume=resume, workers=workers, json=json, quiet=quiet)
-        )
+        failed = share(prepared.plan.failed, shard)
+        raise typer.Exit(_work(own, failed, history, resume=resume, workers=workers, json=json, quiet=quiet))
 
 
 def _told(prepared: "PreparedPairs", lots: "list[Lot]", container: str) -> str:
@@ -142,34 +156,30 @@ def _told(prepared: "PreparedPairs", lots: "list[Lot]", container: str) -> str:
 
 
 def _work(
-    plan: "PairPlan",
     lots: "list[Lot]",
-    container: "Container",
-    recipe: "Recipe | None",
+    failed: "Sequence[tuple[Take, NmflowganError]]",
+    history: "History",
     *,
     resume: bool,
     workers: int,
     json: bool,
     quiet: bool,
 ) -> int:
-    """Make the pairs, telling what becomes of them; the exit code."""
+    """Make the pairs, telling what becomes of them and of the takes that `failed` already; the exit code."""
     from nmflowgan_cli.synthesis.pair_making import failure, make
-    from nmflowgan_cli.synthesis.pair_manifest import History, PairManifest, list_pairs
+    from nmflowgan_cli.synthesis.pair_manifest import list_pairs
 
-    begin, manifest = time.monotonic(), PairManifest(container.root)
-    history = History(manifest, container, recipe)
-    if resume:
-        history.refuse_others(lots)
+    begin, manifest, container = time.monotonic(), history.manifest, history.container
     teller = _Teller(json=json)
-    with reporter(len(plan.cuts), quiet=quiet) as report:
-        for take, error in plan.failed:
+    with reporter(sum(len(lot.cuts) for lot in lots), quiet=quiet) as report:
+        for take, error in failed:
             record = failure(take, error)
             manifest.add([record])
             teller.tell(report, [record], [error], [])
         outcomes = make(
             lots,
             container,
-            recipe,
+            history.recipe,
             workers=workers,
             skip=lambda lot: resume and history.finished(lot),
             progress=report.advance,

@@ -57,9 +57,7 @@ def synthesize(
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep what the manifest tells was done alike; make the rest again.")
     ] = False,
-    shard: Annotated[
-        str | None, typer.Option(help="Do the Kth of N shares of the work, as K/N.  [default: torchrun's or Slurm's]")
-    ] = None,
+    shard: options.Shard = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     tile: options.Tile = None,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmflowgan_cli.data.containers import Container
 from nmflowgan_cli.data.folders import is_folder_pair
 from nmflowgan_cli.data.pairs import MANIFEST_NAMES, Pair
 from nmflowgan_cli.data.reading import read_paired
@@ -64,6 +65,12 @@ def refuse_filled(folder: Path) -> None:
     """Raise UsageError unless `folder` is empty or does not exist: old patches would get among the new ones."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"output folder {folder} is not empty", "--resume goes on with it, or choose another -o")
+
+
+def refuse_unshareable(container: Container, shard: str | None) -> None:
+    """Raise UsageError where several processes would write what only one can."""
+    if shard is not None and not container.shareable:
+        raise UsageError(f"shard {shard} of a database, which has one writer", "another --container, or one process")
 
 
 def _synthetic(request: PairRequest, weights: Weights) -> list[Take]:

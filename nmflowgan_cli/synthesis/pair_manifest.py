@@ -29,10 +29,14 @@ class PairManifest:
         """Add the records of a lot in one piece; raises NmflowganError."""
         append(self.path, "".join(json.dumps(record) + "\n" for record in new).encode())
 
+    def size(self) -> int:
+        """Bytes of all records; it only ever grows."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
     def done(self) -> list[dict[str, Any]]:
-        """The last record of every pair that is done."""
-        last = {(record.get("split"), record.get("key")): record for record in records(self.path)}
-        return [record for record in last.values() if record.get("status") == DONE]
+        """The last record of every pair that is done, by split and key: shards finish in any order."""
+        last = {(str(record.get("split")), str(record.get("key"))): record for record in records(self.path)}
+        return [record for _, record in sorted(last.items()) if record.get("status") == DONE]
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,15 @@ class History:
             wanted.items() <= self._records.get((wanted["split"], wanted["key"]), {}).items()
             for wanted in self._wanted(lot)
         )
+
+    def refuse_made(self, lots: Iterable[Lot]) -> None:
+        """Raise UsageError where a pair of `lots` was made before."""
+        for label in (label for lot in lots for cut in lot.cuts for label in cut.labels):
+            if (label.split, label.key) in self._records:
+                raise UsageError(
+                    f"{self.manifest.folder} holds pair {label.split}/{label.key} already",
+                    "--resume goes on with it, or choose another -o",
+                )
 
     def refuse_others(self, lots: Iterable[Lot]) -> None:
         """Raise UsageError where pairs stand in the container that would not be among those of `lots`."""
@@ -84,8 +97,15 @@ class History:
 
 
 def list_pairs(container: Container, manifest: PairManifest) -> None:
-    """Have the container list everything that is done; raises NmflowganError where it cannot be written."""
+    """Have the container list everything that is done; raises NmflowganError where it cannot be written.
+
+    Once more where another process has added pairs meanwhile: whoever lists last lists all.
+    """
     try:
-        container.finish(manifest.done())
+        while True:
+            known = manifest.size()
+            container.finish(manifest.done())
+            if manifest.size() == known:
+                return
     except OSError as error:
         raise NmflowganError(f"cannot write to {container.root}: {error.strerror or error}") from None

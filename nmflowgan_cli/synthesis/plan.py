@@ -7,12 +7,15 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import TypeVar
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import FORMATS
 from nmflowgan_cli.synthesis.choices import Choices
 from nmflowgan_cli.synthesis.inputs import Source
+
+Work = TypeVar("Work")
 
 SAME = "same"
 SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}
@@ -103,7 +106,7 @@ def refuse_existing(jobs: Iterable[Job], exists: Callable[[Path], bool] = Path.e
         raise UsageError(f"output {existing[0]}{more} already exists", "--on-exists skip or overwrite, or --resume")
 
 
-def share(jobs: Sequence[Job], shard: str | None) -> list[Job]:
+def share(jobs: Sequence[Work], shard: str | None) -> list[Work]:
     """Every Nth job from the Kth on, for `shard` "K/N" (K from 1): shards never overlap, and together are all.
 
     Raises UsageError for a shard that does not exist.

@@ -40,6 +40,8 @@ class Container(ABC):
 
     sharded = False
     """Whether several pictures go into one volume."""
+    shareable = True
+    """Whether several processes may write to it at once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

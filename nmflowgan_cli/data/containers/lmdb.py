@@ -23,6 +23,8 @@ META_INFO = "meta_info.txt"
 class LMDBContainer(Container):
     """Needs lmdb; a picture's pairs are in both databases, or in neither."""
 
+    shareable = False  # a process does not see that another one has enlarged the map
+
     def __init__(self, root: Path, layout: Layout) -> None:
         super().__init__(root)
         if not layout.databases:
