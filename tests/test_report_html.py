@@ -17,11 +17,11 @@ pytest.importorskip("matplotlib")
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.pairs import read_pairs
-from nmflowgan_cli.errors import ConditionError, NmflowganError, PictureError
+from nmflowgan_cli.errors import ConditionError, NmflowganError
 from nmflowgan_cli.evaluation import gallery
 from nmflowgan_cli.evaluation.html import Origin, page, write_report
 from nmflowgan_cli.evaluation.html_gallery import Denoised, denoised_section
-from nmflowgan_cli.evaluation.markup import VOID, element, joined, picture
+from nmflowgan_cli.evaluation.markup import VOID
 from nmflowgan_cli.evaluation.protocol import Contender, Draw, Protocol, evaluate
 from nmflowgan_cli.evaluation.report import as_json
 
@@ -238,6 +238,18 @@ def test_denoised_crops_are_a_section_of_their_own(found, origin):
     assert "#denoising" in {attributes["href"] for attributes in read.named("a")}
 
 
+def test_what_else_was_measured_is_told(pairs, entries):
+    found = evaluate(pairs[:4], entries[:1], Protocol(32, 32, name="table1"))
+    times = {"name": "good", "seconds": 0.25, "fastest": 0.2, "slowest": 0.3, "pixels_per_second": 4e6}
+    times |= {"pictures": 16, "side": 256, "rounds": 5, "device": "CPU <x>", "precision": "float32"}
+    facts = as_json(found, {"manifest": "x", "split": "all", "pairs": 4, "failed_pairs": ["a <b>.png"]})
+    facts |= {"latency": [times], "remarks": ["this & that"]}
+    words = "".join(Reader(page(found, Origin("x", "x", facts))).text)
+    for told in ("CPU <x>, float32", "250.0", "4.00", "this & that", "failed pairs a <b>.png", "paper's weights"):
+        assert told in words
+    assert f"{facts['models'][0]['table1']['kld']['cameras']['IP']:.4f}" in words
+
+
 def test_noise_that_is_none_and_pictures_without_areas_have_a_report_too(tmp_path):
     black = np.zeros((40, 40, 3), np.uint8)
     Image.fromarray(black).save(tmp_path / "black.png")
@@ -250,68 +262,6 @@ def test_noise_that_is_none_and_pictures_without_areas_have_a_report_too(tmp_pat
     words = "".join(Reader(page(found, Origin("x", "x", as_json(found, facts)), examples=shown)).text)
     assert "silent, against the real noise of one camera: KLD 0.0000. " in words
     assert "nan" not in words
-
-
-def test_examples_are_crops_of_what_was_measured(pairs, entries, shown):
-    assert [one.condition for one in shown] == [Condition("IP", 800), Condition("Zenit & <Co>", 800)]
-    for one in shown:
-        pair = next(pair for pair in pairs if pair.name == one.pair)
-        clean, real = pair.load()
-        top, left = one.place
-        crop = np.s_[top : top + gallery.SIDE, left : left + gallery.SIDE]
-        assert np.array_equal(one.clean, clean[crop])
-        assert np.array_equal(one.real, real[crop])
-        key = gallery.picture_key(PROTOCOL.seed, pair.name, 0)
-        assert set(one.made) == set(NAMES[:2])
-        assert np.array_equal(one.made["good"], entries[0].synthesize(clean, pair.condition, key).noisy[crop])
-        noise = one.noise(one.real).astype(int) - 128
-        inside = np.abs(noise) < 120
-        assert np.array_equal(noise[inside], (one.gain * (one.real.astype(int) - one.clean))[inside])
-        assert 16 < noise.std() < 64
-
-
-def test_a_pair_that_cannot_be_read_is_passed_over(pairs, entries, monkeypatch):
-    load = type(pairs[0]).load
-
-    def broken(pair):
-        if pair.name == pairs[0].name:
-            raise PictureError("damaged")
-        return load(pair)
-
-    monkeypatch.setattr(type(pairs[0]), "load", broken)
-    [example] = gallery.examples(pairs, entries, PROTOCOL, 1, conditions=[Condition("IP", 100)])
-    assert example.pair == pairs[1].name
-
-
-@pytest.mark.parametrize("number", [0, 1, 2, 3, 5, 9, 99])
-def test_examples_are_spread_over_cameras_and_isos(number):
-    known = [Condition(camera, iso) for camera in "ABC" for iso in (100, 200, 400, 800)[: 2 + (camera != "A") * 2]]
-    chosen = gallery.spread(reversed(known), number)
-    assert len(chosen) == len(set(chosen)) == min(number, len(known))
-    assert chosen == sorted(chosen, key=lambda condition: (condition.camera, condition.iso))
-    shares = Counter(condition.camera for condition in chosen)
-    if number >= 3:
-        assert max(shares.values()) - min(shares["B"], shares["C"]) <= 1
-    if number == 9:
-        assert {(condition.camera, condition.iso) for condition in chosen} >= {("B", 100), ("B", 800), ("A", 200)}
-
-
-def test_a_crop_has_both_flat_and_textured_parts():
-    random = np.random.default_rng(2)
-    clean = np.full((320, 640, 3), 120, np.uint8)
-    clean[:, 320:] += random.integers(0, 60, (320, 320, 3), np.uint8)
-    clean[:160] = 255
-    top, left = gallery.telling_place(clean)
-    assert top >= 160 - 2 * gallery.BLOCK
-    assert left < 320 < left + gallery.SIDE
-    assert gallery.telling_place(clean[:10, :10]) == (0, 0)
-
-
-def test_markup_escapes_all_but_markup():
-    assert element("p", "<", element("b", "&"), title='"x"') == '<p title="&quot;x&quot;">&lt;<b>&amp;</b></p>'
-    assert element("input", checked=True, disabled=False, name=None) == "<input checked>"
-    assert joined("<", joined("<")) == "&lt;&lt;"
-    assert 'alt="&lt;" width="3" height="2"' in picture(np.zeros((2, 3, 3), np.uint8), "<")
 
 
 def test_the_command_writes_a_report(tmp_path, pairs):
