@@ -2,16 +2,17 @@
 
 The plain order, for each batch: every `generator_every`-th time a step of the generator, the flow with it; then a step
 of the critic, for which the whole generator runs again, its likelihood and the gradient of that included. Here instead
-the flow learns from every batch, and the critic and the generator share what was made. Settings are equal, both train
-flow and game together in float32; rounds of both take turns, and the ratio is that of the medians.
+the flow learns from every batch, and the critic and the generator share what was made. Both train flow and game
+together, in the same precision (of spatial network and critic); rounds take turns, and ratios are those of the medians.
+Seconds are of one processor core.
 
-    python benchmarks/training_throughput.py [--architecture lite paper] [--rounds 5] [--threads 2]
+    python benchmarks/training_throughput.py [--architecture lite paper] [--precision float32 bfloat16] [--rounds 5]
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from nmflowgan_cli.data.simulate import Batch, Simulator, load_clean
 from nmflowgan_cli.training import losses, recipe
 from nmflowgan_cli.training.recipe import Recipe
 from nmflowgan_cli.training.steps import AdversarialStep, LikelihoodStep
-from nmflowgan_cli.training.trainees import Trainee, trainee
+from nmflowgan_cli.training.trainees import Trainee, spatial_precision, trainee
 
 PHOTOS = Path(__file__).parents[1] / "photos"
 Step = Callable[[Batch, int], None]
@@ -62,13 +63,15 @@ def plain(chosen: Recipe, simulator: Simulator) -> Step:
     generator_optimiser = adam(generator, lr=chosen.spatial_rate, betas=chosen.betas)
     critic_optimiser = adam(learner.critic.parameters(), lr=chosen.critic_rate, betas=chosen.betas)
     logistic = chosen.adversarial_loss == "logistic"
+    precision = spatial_precision(chosen, torch.device("cpu"))
     critic_loss = losses.logistic_critic_loss if logistic else losses.wasserstein_critic_loss
     generator_loss = losses.logistic_generator_loss if logistic else losses.wasserstein_generator_loss
 
     def step(batch: Batch, number: int) -> None:
         if number % chosen.generator_every == 0:
             nll, views = learner.likelihood(batch)[0], learner.views(batch)
-            loss = nll + generator_loss(views.judge(views.fake))
+            with precision:
+                loss = nll + generator_loss(views.judge(views.fake).float())
             if chosen.covariance_weight:
                 moments = (losses.patch_moments(latents) for latents in (views.real, views.fake))
                 loss = loss + chosen.covariance_weight * losses.moments_mismatch(*moments)
@@ -77,7 +80,8 @@ def plain(chosen: Recipe, simulator: Simulator) -> Step:
             generator_optimiser.step()
         nll, views = learner.likelihood(batch)[0], learner.views(batch)
         fake = views.fake.detach()
-        loss = nll + critic_loss(views.judge(views.real), views.judge(fake))
+        with precision:
+            loss = nll + critic_loss(views.judge(views.real).float(), views.judge(fake).float())
         if number % chosen.penalty_every == 0:
             penalty = (
                 losses.r1_penalty(views.judge, views.real)
@@ -93,51 +97,56 @@ def plain(chosen: Recipe, simulator: Simulator) -> Step:
 
 
 def seconds(step: Step, batches: list[Batch], first: int) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     for number, batch in enumerate(batches, first):
         step(batch, number)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
-def compare(chosen: Recipe, rounds: int) -> None:
+def compare(chosen: Recipe, precisions: Sequence[str], rounds: int) -> None:
+    """Print the rates of both orders in each precision, and their ratios."""
     simulator = Simulator(load_clean(PHOTOS, smallest=chosen.patch), camera_profiles(), chosen.patch)
     # Whole cycles of critic and generator, and of the penalty, so that every round has the same work.
     cycle = int(np.lcm(chosen.generator_every, chosen.penalty_every))
     rng = np.random.default_rng(0)
     batches = [simulator.batch(chosen.batch, rng) for _ in range(cycle)]
-    steps = {"plain order": plain(chosen, simulator), "ours": ours(chosen, simulator)}
-    times: dict[str, list[float]] = {name: [] for name in steps}
+    steps = {
+        (order, precision): make(replace(chosen, precision=precision), simulator)
+        for precision in precisions
+        for order, make in (("plain order", plain), ("ours", ours))
+    }
+    times: dict[tuple[str, str], list[float]] = {name: [] for name in steps}
     for turn in range(rounds + 1):
         for name, step in steps.items():
             times[name].append(seconds(step, batches, turn * cycle))
     patches = chosen.batch * cycle
     rates = {name: patches / statistics.median(spent[1:]) for name, spent in times.items()}
-    flow = {"plain order": rates["plain order"] / chosen.generator_every, "ours": rates["ours"]}
+    first = rates["plain order", precisions[0]]
     print(f"{chosen.architecture}: batch {chosen.batch}, patches of {chosen.patch}, {rounds} rounds of {cycle} steps")
-    for name, rate in rates.items():
-        print(f"  {name}: {rate:.2f} patches/s; the flow learns from {flow[name]:.2f} patches/s")
-    print(
-        f"  ratio {rates['ours'] / rates['plain order']:.2f}; of what the flow learns from "
-        f"{flow['ours'] / flow['plain order']:.2f}",
-        flush=True,
-    )
+    for (order, precision), rate in rates.items():
+        ratio = rate / rates["plain order", precision]
+        print(
+            f"  {order}, {precision}: {rate:.2f} patches/s, {ratio:.2f} times the plain order in {precision},"
+            f" {rate / first:.2f} times that in {precisions[0]}",
+            flush=True,
+        )
+    print(f"  for each patch of the plain order's flow ours learns from {chosen.generator_every}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--architecture", nargs="+", choices=("lite", "paper"), default=["lite", "paper"])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=0, help="of torch; as many as it takes by default")
+    parser.add_argument("--precision", nargs="+", choices=("float32", "bfloat16"), default=["float32"])
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(1)
     for architecture in arguments.architecture:
         if architecture == "lite":
             # All of its steps train both parts, like the order it is compared with.
             chosen = recipe.preset("lite", flow_steps=10_000, spatial_steps=10_000, strategy="simultaneous")
         else:
             chosen = replace(recipe.paper(steps=10_000), batch=4)
-        compare(chosen, arguments.rounds)
+        compare(chosen, arguments.precision, arguments.rounds)
 
 
 if __name__ == "__main__":
