@@ -179,8 +179,8 @@ def test_profiles_are_exact_at_their_isos_and_log_linear_between():
     between = profile.noise_at(round((800 * 1600) ** 0.5))
     expected = [(low * high) ** 0.5 for low, high in zip(profile.noise[800], profile.noise[1600], strict=True)]
     assert between == pytest.approx(expected, rel=1e-3)
-    with pytest.raises(ConditionError, match="ISO 50"):
-        profile.noise_at(50)
+    with pytest.raises(ConditionError, match="ISO 25"):
+        profile.noise_at(25)
 
 
 def test_the_simulator_is_a_noise_model_with_a_white_balance_for_each_picture():

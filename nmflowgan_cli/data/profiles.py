@@ -12,7 +12,12 @@ from nmflowgan_cli.models.isp import CameraProfile, ISPNoise
 def camera_profiles() -> dict[str, CameraProfile]:
     """Camera code -> profile."""
     text = files("nmflowgan_cli.data").joinpath("camera_profiles.json").read_text(encoding="utf-8")
-    return {camera: _profile(entry) for camera, entry in json.loads(text)["cameras"].items()}
+    return read_profiles(json.loads(text))
+
+
+def read_profiles(document: dict[str, Any]) -> dict[str, CameraProfile]:
+    """Camera code -> profile, of what camera_profiles.json holds."""
+    return {camera: _profile(entry) for camera, entry in document["cameras"].items()}
 
 
 def default_isp() -> ISPNoise:
