@@ -6,7 +6,6 @@ carried through untouched; the EXIF orientation is the exception, since it has b
 
 import io
 import os
-import secrets
 import struct
 import threading
 import zlib
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from nmflowgan_cli.errors import PictureError
+from nmflowgan_cli.files import replacing
 
 Bytes = NDArray[np.uint8]
 
@@ -130,14 +130,8 @@ def format_of(path: Path) -> str:
 
 def atomic_write(path: Path, fill: Callable[[Any], object]) -> None:
     """Call `fill` with a binary file beside `path`, then move it into place; nothing is left if that fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.part")
-    try:
-        with temporary.open("xb") as file:
-            fill(file)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("xb") as file:
+        fill(file)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ LAYERS = [
     {"synthesis", "training", "evaluation"},
     {"models", "data", "checkpoints"},
     {"conditions", "randomness", "imaging", "runtime"},
-    {"errors"},
+    {"errors", "files"},
 ]
 """From the top to the bottom; a module imports from its own layer and from below."""
 

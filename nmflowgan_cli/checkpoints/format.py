@@ -6,7 +6,6 @@ final place and then moved there, so it appears whole or not at all.
 
 import contextlib
 import json
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nmflowgan_cli import __version__
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import WeightsError
+from nmflowgan_cli.files import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,16 +96,11 @@ def save(path: Path, model_state: "Mapping[str, Tensor]", header: Header) -> Non
 
 def write_whole(path: Path, content: bytes) -> None:
     """Put `content` at `path` by a temporary file in the same folder; raises WeightsError."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
     except OSError as error:
         raise WeightsError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def read_header(path: Path) -> Header:

@@ -4,11 +4,9 @@ Weights that come with the package are copied into the cache, the others are dow
 temporary file beside the place, verified by SHA-256, and then moved. The hash is checked on every use.
 """
 
-import contextlib
 import hashlib
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Any, Literal
 
 from nmflowgan_cli.conditions import camera_code
 from nmflowgan_cli.errors import WeightsError
+from nmflowgan_cli.files import replacing
 
 CACHE_VARIABLE = "NMFLOWGAN_CACHE"
 OFFLINE_VARIABLE = "NMFLOWGAN_OFFLINE"
@@ -127,18 +126,13 @@ def install(entry: Entry, source: Registry, flag: Path | None = None, *, offline
     target = cache_dir(flag) / entry.file
     if state(entry, flag) == "ok":
         return target
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _obtain(entry, source, temporary, offline=_offline() if offline is None else offline)
-        _verify(entry, temporary)
-        temporary.replace(target)
+        with replacing(target) as temporary:
+            _obtain(entry, source, temporary, offline=_offline() if offline is None else offline)
+            _verify(entry, temporary)
     except OSError as error:
         hint = f"set {CACHE_VARIABLE} or --cache-dir to a folder that can be written"
         raise WeightsError(f"cannot write to the cache {target.parent}: {error.strerror or error}", hint) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return target
 
 

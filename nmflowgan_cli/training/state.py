@@ -1,6 +1,5 @@
 """Everything that a training must remember to go on where it stopped, in one file that appears whole or not at all."""
 
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 
 from nmflowgan_cli.errors import TrainingError
+from nmflowgan_cli.files import replacing
 
 FILE = "checkpoint.pt"
 
@@ -29,12 +29,10 @@ def save(
         "numpy": rng.bit_generator.state,
         "torch": torch.get_rng_state(),
     }
-    temporary = run / f".{FILE}.{secrets.token_hex(4)}.tmp"
     try:
-        torch.save(state, temporary)
-        temporary.replace(run / FILE)
+        with replacing(run / FILE) as temporary:
+            torch.save(state, temporary)
     except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
         raise TrainingError(f"cannot write {run / FILE}: {error}", "the checkpoint before it is kept") from None
 
 
