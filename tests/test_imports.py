@@ -15,7 +15,7 @@ LAYERS = [
     {"augmentation"},
     {"synthesis", "training", "evaluation"},
     {"models", "data", "checkpoints"},
-    {"conditions", "randomness", "imaging", "runtime"},
+    {"conditions", "randomness", "imaging", "reflection", "runtime"},
     {"errors", "files"},
 ]
 """From the top to the bottom; a module imports from its own layer and from below."""

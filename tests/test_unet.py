@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from nmflowgan_cli.models.critic import PaperCritic, PatchCritic
-from nmflowgan_cli.models.unet import UNet, reflect_to_multiple, reflected_indices
+from nmflowgan_cli.models.unet import UNet, reflect_to_multiple
+from nmflowgan_cli.reflection import reflected
 
 
 def parameters(module: torch.nn.Module) -> int:
@@ -45,15 +46,16 @@ def test_the_padding_is_a_reflection_that_is_cut_off_again():
 
 
 def test_reflection_repeats_for_pictures_smaller_than_the_padding():
-    assert reflected_indices(1, 4).tolist() == [0, 0, 0, 0]
-    assert reflected_indices(2, 5).tolist() == [0, 1, 0, 1, 0]
-    assert reflected_indices(4, 12).tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1]
+    row = torch.arange(4.0).expand(1, 1, 1, 4)
+    assert reflect_to_multiple(row[..., :1], 4)[0, 0, 0].tolist() == [0, 0, 0, 0]
+    assert reflect_to_multiple(row[..., :2], 5)[0, 0, 0].tolist() == [0, 1, 0, 1, 0]
+    assert reflect_to_multiple(row, 12)[0, 0, 0].tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1]
     assert reflect_to_multiple(torch.zeros(1, 3, 16, 32), 16).shape == (1, 3, 16, 32)
 
 
 @pytest.mark.parametrize("size", range(2, 20))
 def test_reflection_keeps_the_parity_of_an_index(size):
-    assert torch.equal(reflected_indices(size, 64) % 2, torch.arange(64) % 2)
+    assert torch.equal(reflected(torch.arange(-64, 64), size) % 2, torch.arange(128) % 2)
 
 
 def test_dropout_acts_in_training_only():

@@ -13,18 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nmflowgan_cli.reflection import reflected
+
 PAPER_WIDTHS = (64, 128, 256, 512, 1024)
-
-
-def reflected_indices(size: int, padded: int, device: torch.device | None = None) -> Tensor:
-    """Indices 0..size-1 and on to `padded`, reflected at both ends without repeating them: 0 1 2 1 0 1 ...
-
-    Works for any `size` from 1 and any `padded`, where torch's own reflection stops at size - 1 more.
-    It keeps the parity of an index, and so the Bayer phase of a pixel.
-    """
-    period = max(2 * (size - 1), 1)
-    index = torch.arange(padded, device=device) % period
-    return torch.minimum(index, (period - index) % period) if size > 1 else index
 
 
 def reflect_to_multiple(x: Tensor, multiple: int) -> Tensor:
@@ -33,7 +24,7 @@ def reflect_to_multiple(x: Tensor, multiple: int) -> Tensor:
         size = x.shape[dim]
         padded = -(-size // multiple) * multiple
         if padded != size:
-            x = x.index_select(dim, reflected_indices(size, padded, x.device))
+            x = x.index_select(dim, reflected(torch.arange(padded, device=x.device), size))
     return x
 
 

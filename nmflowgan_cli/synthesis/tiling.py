@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.reflection import reflected
 
 SMALLEST = 64
 """Windows have at least this side: below it the convolution kernels change, and with them the last bit."""
@@ -96,13 +97,8 @@ def tile_size(tile: int, geometry: Geometry) -> int:
 
 
 def reflect_indices(start: int, stop: int, size: int) -> NDArray[np.intp]:
-    """Indices into `size` rows for the coordinates [start, stop), reflected at both ends without repeating them.
-
-    The period is 2 (size - 1), so any distance from the picture works, and a single row repeats itself.
-    """
-    period = max(2 * (size - 1), 1)
-    distance = np.arange(start, stop) % period
-    return np.minimum(distance, period - distance) if size > 1 else np.zeros_like(distance)
+    """Indices into `size` rows for the coordinates [start, stop), see `reflected`."""
+    return reflected(np.arange(start, stop), size)
 
 
 def _canvas_span(size: int, geometry: Geometry) -> Span:
