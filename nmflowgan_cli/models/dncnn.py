@@ -26,10 +26,21 @@ class DnCNN(nn.Module):
         for _ in range(depth - 2):
             norm = nn.BatchNorm2d(width, eps=EPSILON, momentum=MOMENTUM)
             layers += [nn.Conv2d(width, width, 3, padding=1), norm, nn.ReLU(inplace=True)]
-        last = nn.Conv2d(width, 3, 3, padding=1)
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, 3, 3, padding=1))
+        self._initialise()
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        """torch's random weights, but each hidden channel also passes itself on, and nothing is taken off at first.
+
+        So the last layer sees the picture from the first step on: 120 steps of 4 patches gained 1 dB, and nothing
+        with random weights alone. The paper's 345,000 steps of 128 need no such help.
+        """
+        first, *hidden, last = (layer for layer in self.layers if isinstance(layer, nn.Conv2d))
+        for convolution in hidden:
+            convolution.weight[:, :, 1, 1] += torch.eye(first.out_channels)
         for parameter in last.parameters():
-            nn.init.zeros_(parameter)  # begins as the identity: in a short training that is a good part of the way
-        self.layers = nn.Sequential(*layers, last)
+            parameter.zero_()
 
     @property
     def context(self) -> int:
