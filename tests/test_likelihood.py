@@ -33,7 +33,7 @@ def _bits(model, clean, noisy, protocol=PROTOCOL, key=0):
     return bits(clean, noisy, IP, key, protocol)
 
 
-@pytest.mark.parametrize(("level", "mean", "variance"), [(3, -1, 30), (128, 2, 4), (250, 0.5, 100), (100, 0, 1e-2)])
+@pytest.mark.parametrize(("level", "mean", "variance"), [(3, -1, 30), (128, 2, 4), (250, 0.5, 100), (100, 0, 0.1)])
 def test_the_probabilities_of_all_counts_sum_to_one(level, mean, variance):
     counts = torch.arange(256.0)[:, None, None, None].expand(256, 3, 1, 1)
     clean = torch.full_like(counts, level)
@@ -44,6 +44,12 @@ def test_the_probabilities_of_all_counts_sum_to_one(level, mean, variance):
     edges = np.concatenate(([-np.inf], np.arange(255) + 0.5, [np.inf]))
     expected = np.diff(stats.norm(level + mean, math.sqrt(variance)).cdf(edges))
     np.testing.assert_allclose(probability.numpy(), expected, atol=1e-9)
+
+
+def test_a_level_without_variance_is_not_infinitely_wrong():
+    clean = np.full((16, 16, 3), 128, np.uint8)
+    bits = [_bits(_gaussian(0, 0), clean, clean + np.uint8(error))[0] for error in (0, 1, 100)]
+    assert 0 < bits[0] < bits[1] < bits[2] < 1e6
 
 
 def test_bits_of_normal_noise_are_its_entropy():

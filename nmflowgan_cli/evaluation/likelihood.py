@@ -25,6 +25,8 @@ from nmflowgan_cli.moments import CHANNELS, FloatArray
 
 AT_ONCE = 8
 WHITE = 255
+LEAST_DEVIATION = math.sqrt(1 / 12)
+"""What rounding alone makes, in counts; a level without any variance would hold all other counts for impossible."""
 
 
 @singledispatch
@@ -41,6 +43,7 @@ def nats(model: NoiseModel, clean: Tensor, noisy: Tensor, code: Code, fields: Fi
 def _(model: GaussianNoise, clean: Tensor, noisy: Tensor, code: Code, _fields: Fields) -> Tensor:
     """The probability of the count itself: that of all values which round and clip to it."""
     mean, deviation = (moment.double() for moment in model.moments(clean, code))
+    deviation = deviation.clamp(min=LEAST_DEVIATION)
     centre = noisy.double() - clean - mean
     low = torch.where(noisy > 0, (centre - 0.5) / deviation, -math.inf)
     high = torch.where(noisy < WHITE, (centre + 0.5) / deviation, math.inf)

@@ -32,6 +32,4 @@ def _unknown(name: str, scores: Scores) -> list[str]:
         reasons.append(f"the noise of {name} is the same everywhere: no correlations")
     if math.isnan(scores.std_curve):
         reasons.append(f"no {LEVEL_BIN} levels hold {LEAST_PIXELS} pixels: no std and mean curves")
-    if math.isinf(scores.nll):
-        reasons.append(f"{name} holds some of the real counts for impossible: infinite NLL")
     return reasons
