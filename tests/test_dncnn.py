@@ -31,8 +31,12 @@ def test_it_is_that_of_the_paper():
 
 
 def test_it_begins_as_the_identity():
-    noisy = some(2, 3, 9, 7)
-    assert torch.equal(DnCNN(depth=3, width=4)(noisy), noisy)
+    """And each hidden channel hears mostly itself, so that the last layer sees the picture through all others."""
+    noisy, model = some(2, 3, 9, 7), DnCNN(depth=6, width=8)
+    assert torch.equal(model(noisy), noisy)
+    for convolution in [layer for layer in model.layers if isinstance(layer, torch.nn.Conv2d)][1:-1]:
+        strongest = convolution.weight.detach().abs().flatten(1).argmax(1)
+        assert strongest.tolist() == [channel * 9 + 4 for channel in range(8)]
 
 
 @pytest.mark.parametrize("options", [{"depth": 1}, {"width": 0}])
