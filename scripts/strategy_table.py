@@ -78,11 +78,12 @@ def main() -> None:
     parser.add_argument("clean", type=Path)
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--seconds", type=float, default=400)
+    parser.add_argument("--lines", type=int, nargs="+", default=range(len(VARIANTS)), help="which ones, from 0")
     parser.add_argument("--runs", type=Path, required=True)
     arguments = parser.parse_args()
     print("| variant | steps: flow, spatial | seconds | KLD | lag 1, made (real) | red-green, made (real) |")
     print("|---|---|---|---|---|---|", flush=True)
-    for variant in VARIANTS:
+    for variant in (VARIANTS[line] for line in arguments.lines):
         folder = arguments.runs / "-".join(["lite", *variant.options]).replace("--", "")
         flow, spatial = steps_for(variant, arguments.clean, folder, arguments.seconds)
         took = seconds(variant, arguments.clean, folder / "run", flow, spatial)

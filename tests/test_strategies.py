@@ -14,7 +14,7 @@ from nmflowgan_cli.models.base import Fields, encode
 from nmflowgan_cli.models.paper import PaperNMFlowGAN
 from nmflowgan_cli.training import recipe
 from nmflowgan_cli.training.loop import RunOptions, train
-from nmflowgan_cli.training.steps import AdversarialStep, LikelihoodStep
+from nmflowgan_cli.training.steps import LARGEST_ADVERSARIAL, AdversarialStep, LikelihoodStep
 from nmflowgan_cli.training.trainees import model_options, trainee
 
 WIDTHS = {"lite": (8, 8), "paper": (2, 2, 2, 2, 2)}
@@ -85,6 +85,20 @@ def test_the_gradient_passes_the_rounding_of_paper():
     (expected,) = torch.autograd.grad(256 * (mean + deviation * fields.latent).sum(), last.bias)
     assert fake.detach().numpy() == pytest.approx(fake.detach().round().numpy(), abs=1e-3)
     assert by_samples.numpy() == pytest.approx(expected.numpy(), rel=1e-5)
+
+
+def test_the_likelihood_stays_in_command_of_a_joint_flow():
+    """Unbounded, the adversarial gradient of this training doubled with every step, until it was infinite."""
+    chosen = replace(tiny("lite", "joint"), flow_until=30, steps=30)
+    learner = learner_of(chosen)
+    likelihood, game = LikelihoodStep(learner, chosen), AdversarialStep(learner, chosen)
+    rng, pairs = np.random.default_rng(0), source(chosen.patch)
+    for step in range(30):
+        batch = pairs.batch(2, rng)
+        game(batch, step)
+        gradients = [parameter.grad for parameter in learner.flow.parameters() if parameter.grad is not None]
+        assert torch.nn.utils.get_total_norm(gradients) <= LARGEST_ADVERSARIAL * chosen.clip + 1e-6
+        assert likelihood(batch, step)["nll"] < 20
 
 
 def test_joint_gradients_add_up_in_the_step_of_the_flow():

@@ -18,6 +18,9 @@ from nmflowgan_cli.training.trainees import Trainee, Views, spatial_precision
 
 Metrics = dict[str, float]
 
+LARGEST_ADVERSARIAL = 0.2
+"""Norm of the adversarial gradient that reaches the flow, as a share of the largest gradient that it takes."""
+
 
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     for group in optimiser.param_groups:
@@ -148,10 +151,15 @@ class AdversarialStep:
         return metrics
 
     def _scale_share_of_flow(self) -> None:
-        """In joint training the flow has got a gradient, which its next step adds to that of the likelihood."""
+        """In joint training the flow has got a gradient, which its next step adds to that of the likelihood.
+
+        Bounded, for the likelihood has to stay in command: before the critic has learnt anything, and once it tells
+        real from made without fail, its gradient would be the larger by far, and the flow run away from the data.
+        """
         for parameter in self.trainee.flow.parameters():
             if parameter.grad is not None:
                 parameter.grad *= self.recipe.adversarial_share
+        nn.utils.clip_grad_norm_(self.trainee.flow.parameters(), LARGEST_ADVERSARIAL * self.recipe.clip)
 
     def _moments_of(self, real: Tensor, *, memory: float = 0.99) -> Tensor:
         now = _moments_of_all(real)
