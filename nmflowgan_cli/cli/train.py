@@ -17,11 +17,11 @@ from nmflowgan_cli.cli.options import Device, Quiet, Seed, refuse_typed
 from nmflowgan_cli.cli.training_options import (
     FOREIGN,
     Balance,
-    Grid,
     Model,
     Part,
     Precision,
     Preset,
+    Rendering,
     Strategy,
     seconds,
 )
@@ -100,11 +100,11 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps in all (paper, dncnn).  [default: the preset's]")] = None,
     batch: Annotated[int | None, typer.Option(help="Patches a step.  [default: the preset's]")] = None,
-    grid: Annotated[
-        Grid | None,
+    rendered: Annotated[
+        Rendering | None,
         typer.Option(
-            help="What of a pixel's position noise depends on: bayer (sites of the sensor), or jpeg (8x8 blocks of "
-            "pictures that the camera itself made; lite).  [default: bayer]"
+            help="How the pictures were made: plain (from raw, only demosaiced), or camera (its own JPEG; lite).  "
+            "[default: plain]"
         ),
     ] = None,
     init: Annotated[
@@ -179,12 +179,17 @@ def train(
         request = DenoiserRequest(**told, recipe=chosen, noise=noise)
     else:
         changes = _given(
-            flow_steps=flow_steps, spatial_steps=spatial_steps, steps=steps, batch=batch, strategy=strategy, grid=grid
+            flow_steps=flow_steps,
+            spatial_steps=spatial_steps,
+            steps=steps,
+            batch=batch,
+            strategy=strategy,
+            rendered=rendered,
         )
         weights = find(init) if init else None
         recipe = _recipe(preset, changes, [part.value for part in ablate or ()], weights, rate, precision)
         request = TrainingRequest(
-            **{**told, "data": replace(options, grid=recipe.grid)},
+            **{**told, "data": replace(options, rendered=recipe.rendered)},
             recipe=recipe,
             init=weights,
             validate_every=validate_every,

@@ -35,9 +35,9 @@ class Part(StrEnum):
     gan = "gan"
 
 
-class Grid(StrEnum):
-    bayer = "bayer"
-    jpeg = "jpeg"
+class Rendering(StrEnum):
+    plain = "plain"
+    camera = "camera"
 
 
 class Preset(StrEnum):
@@ -51,7 +51,7 @@ _FLOW_AND_GAN = frozenset(
         "simulate_share",
         "flow_steps",
         "spatial_steps",
-        "grid",
+        "rendered",
         "init",
         "strategy",
         "ablate",
