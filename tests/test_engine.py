@@ -165,3 +165,20 @@ def test_float_counts_are_the_bytes_before_their_rounding(model: ConvolutionNois
     assert (counts.dtype, counts.shape) == (np.float32, rgb.shape)
     assert np.array_equal(np.floor(counts + np.float32(0.5)).clip(0, 255), synthesize(model, rgb, IP, KEY, tile=64))
     assert np.allclose(counts, synthesize(model, rgb, IP, KEY, dtype=np.float32), atol=1e-3)
+
+
+class LatentNoise(ConvolutionNoise):
+    """Looks at the latent field alone."""
+
+    def sample(self, clean: torch.Tensor, code: Code, fields: Fields, statistics: object = None) -> torch.Tensor:
+        self.channels = fields.uniform.shape[1]
+        return clean + 5 * fields.latent
+
+
+def test_a_model_that_does_without_the_uniform_field_makes_the_same_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, rgb = LatentNoise(), photograph(65, 70)
+    both = synthesize(model, rgb, IP, KEY)
+    assert model.channels == 3
+    monkeypatch.setattr(LatentNoise, "uses_uniform", False)
+    assert np.array_equal(synthesize(model, rgb, IP, KEY), both)
+    assert model.channels == 0

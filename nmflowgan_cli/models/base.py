@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -57,6 +57,8 @@ class NoiseModel(ABC):
 
     vocabulary: Vocabulary
     geometry: Geometry
+    uses_uniform: ClassVar[bool] = True
+    """Whether it looks at `Fields.uniform`; else that need not be drawn, and may come without channels."""
 
     @abstractmethod
     def to(self, device: torch.device | str) -> "NoiseModel":

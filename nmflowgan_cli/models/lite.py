@@ -202,6 +202,8 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
     paper's chain.
     """
 
+    uses_uniform = False
+
     def __init__(
         self,
         vocabulary: Vocabulary,
