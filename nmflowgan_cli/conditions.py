@@ -5,6 +5,7 @@ is an error that lists what exists, and an ISO between two trained ones is inter
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,8 +17,12 @@ CAMERA_NAMES = {
     "S6": "Samsung Galaxy S6 Edge",
     "N6": "Motorola Nexus 6",
     "G4": "LG G4",
+    "5D2": "Canon EOS 5D Mark II",
+    "80D": "Canon EOS 80D",
+    "D800": "Nikon D800",
+    "A7II": "Sony A7 II",
 }
-"""Short codes of the SIDD phones and their full names."""
+"""Short codes of the phones of SIDD and the cameras of PolyU, and their full names."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,16 @@ def _simplified(name: str) -> str:
     return "".join(character for character in name.lower() if character.isalnum())
 
 
+def _is_part(name: str, full: str) -> bool:
+    """Whether `name` means a camera of this full name: its letters in a row, or each of its words ("Canon 80D").
+
+    No number is cut short: a D80 is no D800.
+    """
+    row = re.escape(_simplified(name)) + r"(?!(?<=\d)\d)"
+    words, known = (set(map(_simplified, re.split(r"[\s-]+", text.strip()))) for text in (name, full))
+    return re.search(row, _simplified(full)) is not None or words <= known
+
+
 def camera_code(
     name: str, known: tuple[str, ...] = tuple(CAMERA_NAMES), names: Mapping[str, str] = CAMERA_NAMES
 ) -> str:
@@ -46,7 +61,7 @@ def camera_code(
     wanted = _simplified(name)
     codes = [code for code in known if _simplified(code) == wanted]
     if not codes and len(wanted) > 2:
-        codes = [code for code in known if wanted in _simplified(names.get(code, code))]
+        codes = [code for code in known if _is_part(name, names.get(code, code))]
     if len(codes) == 1:
         return codes[0]
     listed = ", ".join(f"{code} ({names[code]})" if code in names else code for code in known)

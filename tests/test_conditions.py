@@ -19,14 +19,17 @@ VOCABULARY = Vocabulary(
 @pytest.mark.parametrize(
     ("name", "code"),
     [("IP", "IP"), ("ip", "IP"), ("iPhone 7", "IP"), ("iphone7", "IP"), ("Apple iPhone 7", "IP"), ("pixel", "GP")]
-    + [("Galaxy S6", "S6"), ("nexus-6", "N6"), ("LG G4", "G4")]
+    + [("Galaxy S6", "S6"), ("nexus-6", "N6"), ("LG G4", "G4"), ("nikon d800", "D800"), ("D800", "D800")]
+    + [("Canon 5D Mark II", "5D2"), ("canon 80d", "80D"), ("Sony A7II", "A7II"), ("sony a7-ii", "A7II")]
     + [(name, code) for code, name in CAMERA_NAMES.items()],
 )
 def test_codes_and_names_in_any_spelling(name, code):
     assert camera_code(name) == code
 
 
-@pytest.mark.parametrize("name", ["", "X", "iPhone 8", "Canon", "I", "7"])
+@pytest.mark.parametrize(
+    "name", ["", "X", "iPhone 8", "Fujifilm", "I", "7", "Nikon D80", "Nikon D8000", "Canon 5D Mark III", "-"]
+)
 def test_an_unknown_camera_is_refused_with_the_list(name):
     with pytest.raises(ConditionError, match=r"unknown.*IP \(Apple iPhone 7\), GP \(Google Pixel\)"):
         camera_code(name)
@@ -35,6 +38,8 @@ def test_an_unknown_camera_is_refused_with_the_list(name):
 def test_a_name_that_fits_two_cameras_is_refused():
     with pytest.raises(ConditionError, match="ambiguous"):
         camera_code("Cam", ("MyCamOne", "MyCamTwo"))
+    with pytest.raises(ConditionError, match=r"'Canon' is ambiguous.*5D2 \(Canon EOS 5D Mark II\)"):
+        camera_code("Canon")
     assert camera_code("mycamone", ("MyCamOne", "MyCamTwo")) == "MyCamOne"
 
 
