@@ -22,6 +22,7 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.pairs import Pair, read_pairs
 from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.isp import Capture, expose
+from nmflowgan_cli.models.transfer import to_linear
 
 # The cameras' own DNG NoiseProfile tags (variance = shot * raw + read), as published with SIDD and Noise Flow.
 # Google Pixel above ISO 3200: its law, shot = 2.2e-6 ISO and read = 1.75e-11 ISO^2, continued.
@@ -208,9 +209,9 @@ def fit(pairs: list[Pair], *, steps: int, seed: int) -> Profiles:
     stream = batches(pairs, 12, np.random.default_rng(seed))
     for step in range(steps):
         chosen, clean, noisy = next(stream)
-        sites = bayer.site_map(torch.randint(bayer.SITES, (len(chosen),)), WINDOW, WINDOW)
+        phase = torch.randint(bayer.SITES, (len(chosen),))
         normal = torch.randn(len(chosen), 1, WINDOW, WINDOW)
-        simulated = expose(clean, profiles.capture(chosen), sites, normal).clamp(0, 255)
+        simulated = expose(to_linear(clean / 255), profiles.capture(chosen), phase, normal).clamp(0, 255)
         loss = mismatch(clean, noisy - clean, simulated - clean)
         optimiser.zero_grad()
         (loss + profiles.surprise()).backward()

@@ -119,6 +119,18 @@ def test_exposure_is_the_camera_pipeline_written_out(size):
         torch.testing.assert_close(noisy[n], expected, rtol=1e-4, atol=1e-3)
 
 
+def test_the_pipeline_can_be_calibrated_by_its_gradients():
+    """All settings of a capture reach the picture, by the derivatives that finite differences find."""
+    torch.manual_seed(2)
+    profile, linear, normal = camera_profiles()["N6"], torch.rand(1, 3, 8, 8), torch.randn(1, 1, 8, 8)
+    wide = [field.double() for field in captures([profile], [1600], torch.rand(1, 2))]
+
+    def picture(*settings):
+        return expose(linear.double().clone(), Capture(*settings), RED, normal.double()).mean(1)
+
+    assert torch.autograd.gradcheck(picture, [field.requires_grad_() for field in wide], eps=1e-7, atol=1e-3)
+
+
 def test_without_noise_the_clean_picture_comes_back():
     clean = (torch.rand(2, 3, 20, 22) * 255).round()
     profiles = camera_profiles()

@@ -98,9 +98,10 @@ def expose(linear: Tensor, capture: Capture, phase: Tensor, normal: Tensor) -> T
     balanced = bayer.tiled(capture.matrix[sample, colours].permute(0, 3, 1, 2), *size).mul_(linear).sum(1, keepdim=True)
     balanced.clamp_(0, 1)
     raw = balanced / gains
-    noise = (raw * _column(capture.shot)).add_(_column(capture.read)).sqrt_().mul_(normal)
-    noisy = raw.add_(noise).sub_(_column(capture.black_shift * capture.read.sqrt()))
-    noisy = torch.maximum(noisy, _column(capture.floor), out=noise)
+    # In place where the calibration, which needs gradients, allows it.
+    noise = (raw * _column(capture.shot)).add_(_column(capture.read)).sqrt_() * normal
+    noisy = noise.add_(raw).sub_(_column(capture.black_shift * capture.read.sqrt()))
+    noisy = torch.maximum(noisy, _column(capture.floor))
     difference = noisy.mul_(gains).clamp_max_(1).sub_(balanced)
     seen = bayer.demosaic(difference, phase, capture.laplacian_gains, torch.linalg.inv(capture.matrix))
     return transfer.from_linear(seen.add_(linear)).mul_(WHITE)
