@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,27 @@ from nmflowgan_cli.checkpoints.official import import_official
 
 ROOT = Path(__file__).parents[1]
 OFFICIAL = ROOT / "tests" / "data" / "official_small.pth"
+CARD = f"""---
+license: other
+---
+
+# official_small
+
+Noise of **phones**,
+for `tests`:
+
+## Training
+
+```
+nmflowgan train {"x" * 200}
+```
+
+## Limits
+
+- Tiny: good
+  for nothing.
+- Slow.
+"""
 DRIVER = """
 import sys
 from pathlib import Path
@@ -59,8 +82,14 @@ def assert_fails(result: subprocess.CompletedProcess[str], code: int, *words: st
 def test_from_list_to_fetch_to_verify(registry, own_cache):
     name = "official_small"
     (listed,) = json.loads(run("list", "--json", registry=registry).stdout)
-    assert (listed["name"], listed["state"], listed["cameras"]) == (name, "absent", ["IP", "GP", "S6", "N6", "G4"])
-    assert name in run("list", registry=registry).stdout
+    assert (listed["name"], listed["state"], list(listed["cameras"])) == (
+        name,
+        "absent",
+        ["IP", "GP", "S6", "N6", "G4"],
+    )
+    assert listed["cameras"]["N6"] == [100, 800]
+    (line,) = [line for line in run("list", registry=registry).stdout.splitlines() if "Nexus" in line]
+    assert line.split() == ["N6", "(Motorola", "Nexus", "6)", "100-800"]
 
     fetched = run("fetch", name, registry=registry)
     assert fetched.stdout == f"{own_cache / 'small.safetensors'}\n" == run("path", name, registry=registry).stdout
@@ -86,8 +115,31 @@ def test_info_of_a_name_and_of_a_file(registry):
     assert facts["architecture"] == "paper"
     assert facts["sha256"] == hub.sha256(registry.parent / "small.safetensors")
     text = run("info", registry.parent / "small.safetensors").stdout
-    assert "S6  100: 55944" in text
-    assert f"parameters: {facts['parameters']}\n" in text
+    assert re.search(r"S6 +Samsung Galaxy S6 Edge +100-3200 +100: 55944", text)
+    assert re.search(rf"parameters +{facts['parameters']} *\n", text)
+
+
+def test_info_tells_what_the_card_tells(registry, tmp_path):
+    (registry.parent / "cards").mkdir(exist_ok=True)
+    (registry.parent / "cards" / "official_small.md").write_text(CARD)
+    facts = json.loads(run("info", "official_small", "--json", registry=registry).stdout)
+    assert facts["summary"] == "Noise of phones, for tests."
+    assert facts["limits"] == ["Tiny: good for nothing.", "Slow."]
+    text = run("info", "official_small", registry=registry).stdout
+    assert "\nlimits\n  - Tiny: good for nothing." in text
+    assert f"\n  nmflowgan train {'x' * 200}\n" in text, "a command stays on one line"
+
+
+def test_info_prints_measured_numbers_with_their_command(tmp_path):
+    state, header = import_official(OFFICIAL)
+    numbers = {"pictures": 2, "patches": 8, "kld": 0.0123, "kld_interval": [0.01, 0.02], "akld": 0.1, "std_ratio": 1.01}
+    lags = {f"{what}_{side}": [0.4, 0.1, 0.0] for what in ("lags", "channels") for side in ("real", "fake")}
+    metrics = {"val": {"command": "nmflowgan evaluate data", "S6": {**numbers, **lags}}, "validation": {"val_kld": 0.5}}
+    save(tmp_path / "measured.safetensors", state, replace(header, metrics=metrics))
+    text = run("info", tmp_path / "measured.safetensors").stdout
+    assert re.search(r"S6 +2 +8 +0\.0123 +0\.0100-0\.0200 +0\.100 +1\.010 +- - +0\.40/0\.40", text)
+    assert "command: nmflowgan evaluate data\n" in text
+    assert re.search(r"measured, validation\n +val kld +0\.5 *\n", text)
 
 
 def test_import_writes_a_file_that_loads(tmp_path):

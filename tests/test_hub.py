@@ -17,7 +17,7 @@ from nmflowgan_cli.checkpoints import hub
 from nmflowgan_cli.errors import ConditionError, WeightsError
 
 CONTENT = bytes(range(256)) * 400
-FIELDS = {"size": len(CONTENT), "terms": "any", "url": None}
+FIELDS = {"size": len(CONTENT), "terms": "any", "url": None, "camera_names": {"X1": "Xylo Eins"}}
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -57,10 +57,10 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "package"
     folder.mkdir()
     entries = []
-    for name, cameras, isos in (("one", ["IP", "S6"], [100, 800]), ("two", ["S6", "G4"], [100])):
+    for name, cameras in (("one", {"IP": [100, 800], "S6": [100]}), ("two", {"S6": [100], "G4": [100], "X1": [50]})):
         path = folder / f"{name}.safetensors"
         path.write_bytes(CONTENT + name.encode())
-        facts = {"name": name, "file": path.name, "sha256": hub.sha256(path), "cameras": cameras, "isos": isos}
+        facts = {"name": name, "file": path.name, "sha256": hub.sha256(path), "cameras": cameras}
         entries.append({**FIELDS, **facts})
     (folder / "registry.json").write_text(json.dumps({"weights": entries}))
     known = hub.read_registry(folder / "registry.json")
@@ -182,17 +182,26 @@ def test_many_processes_at_once_each_find_whole_weights(source, own_cache):
     assert [path.name for path in own_cache.iterdir()] == ["one.safetensors"]
 
 
-def test_the_first_weights_that_know_a_camera_are_taken(source):
-    assert hub.for_camera("S6").name == "one"
-    assert hub.for_camera("LG G4").name == "two"
-    with pytest.raises(ConditionError, match="N6"):
-        hub.for_camera("N6")
+def test_the_first_weights_that_know_all_cameras_are_taken(source):
+    assert hub.for_cameras([]).name == hub.for_cameras(["S6"]).name == "one"
+    assert hub.for_cameras(["LG G4"]).name == hub.for_cameras(["S6", "G4"]).name == "two"
+    assert hub.for_cameras(["xylo"]).name == "two", "names of the registry count as the known ones do"
+
+
+def test_an_unknown_camera_lists_those_of_all_weights(source):
+    with pytest.raises(ConditionError, match=r"'N6' is unknown \(known cameras: IP .*, S6 .*, G4 .*, X1 \(Xylo Eins\)"):
+        hub.for_cameras(["N6"])
+
+
+def test_cameras_that_no_weights_know_together_are_told_apart(source):
+    with pytest.raises(ConditionError, match=r"no weights know all of IP, S6, G4 \(IP: one, S6: one and two, G4: two;"):
+        hub.for_cameras(["IP", "S6", "G4"])
 
 
 def test_without_weights_the_camera_error_says_how_to_give_some(monkeypatch):
     monkeypatch.setattr(hub, "registry", lambda: hub.Registry((), Path()))
     with pytest.raises(WeightsError, match="--weights"):
-        hub.for_camera("IP")
+        hub.for_cameras(["IP"])
 
 
 def test_the_registry_of_this_installation_is_sound():
@@ -200,7 +209,7 @@ def test_the_registry_of_this_installation_is_sound():
     assert len(set(known.names)) == len(known.entries)
     for entry in known.entries:
         assert entry.cameras
-        assert entry.isos
+        assert all(isos and list(isos) == sorted(isos) for isos in entry.cameras.values())
         if entry.url is None:
             path = known.folder / entry.file
             assert (path.stat().st_size, hub.sha256(path)) == (entry.size, entry.sha256)

@@ -23,6 +23,9 @@ FORMAT_VERSION = 1
 KEY = "nmflowgan"
 """Where the header lies in the metadata of the safetensors file."""
 
+LICENCES = {"mit": "mit", "cc0": "cc0-1.0", "cc0-1.0": "cc0-1.0", "cc-by-4.0": "cc-by-4.0", "apache-2.0": "apache-2.0"}
+"""Terms under which anybody may use weights for anything, and their identifiers at Hugging Face."""
+
 IMPORT_HINT = "a checkpoint of the authors' code is converted by: nmflowgan weights import FILE.pth -o NAME.safetensors"
 
 
@@ -47,6 +50,11 @@ class Header:
     """Of a Gaussian model which one it is; of a denoiser the noise and the recipe that it learned by."""
     tool_version: str = __version__
     format_version: int = FORMAT_VERSION
+
+    @property
+    def restricted(self) -> bool:
+        """Whether there are terms that forbid some use, which whoever loads the weights is to know."""
+        return bool(self.terms) and self.terms.lower() not in LICENCES
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; the vocabulary becomes `cameras`, `isos` and `trained` (ISOs as text)."""

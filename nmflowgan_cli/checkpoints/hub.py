@@ -8,15 +8,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from nmflowgan_cli.conditions import camera_code
-from nmflowgan_cli.errors import WeightsError
+from nmflowgan_cli.conditions import CAMERA_NAMES, camera_code
+from nmflowgan_cli.errors import ConditionError, WeightsError
 from nmflowgan_cli.files import replacing
 
 CACHE_VARIABLE = "NMFLOWGAN_CACHE"
@@ -37,16 +37,18 @@ class Entry:
     sha256: str
     size: int
     """Bytes."""
-    cameras: tuple[str, ...]
-    isos: tuple[int, ...]
-    """Every ISO that any of the cameras was trained at."""
+    cameras: Mapping[str, tuple[int, ...]]
+    """The ISOs that each camera was trained at, rising."""
+    camera_names: Mapping[str, str]
+    """Full names of cameras, by code."""
     terms: str
     url: str | None
     """Where to download it; None where the file comes with the package."""
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "Entry":
-        return Entry(**{**values, "cameras": tuple(values["cameras"]), "isos": tuple(values["isos"])})
+        cameras = {camera: tuple(isos) for camera, isos in values["cameras"].items()}
+        return Entry(**{**values, "cameras": cameras})
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def read_registry(path: Path) -> Registry:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return Registry(tuple(map(Entry.from_json, values["weights"])), path.parent)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"cannot read the registry of weights {path}: {error}") from None
 
 
@@ -93,13 +95,24 @@ def cache_dir(flag: Path | None = None) -> Path:
     return flag or Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("nmflowgan", appauthor=False))
 
 
-def for_camera(camera: str) -> Entry:
-    """The first weights that know the camera (a code or a name); ConditionError where none does."""
+def for_cameras(cameras: Sequence[str]) -> Entry:
+    """The first weights that know all these cameras (codes or names); of no cameras, the first of all.
+
+    Raises ConditionError for a camera that none knows, listing those of all weights, and where no weights know all of
+    them, saying which know each; WeightsError where there are no weights.
+    """
     entries = registry().entries
     if not entries:
         raise WeightsError("no weights are registered", f"give the path of a {SUFFIX} file by --weights")
-    code = camera_code(camera, tuple(dict.fromkeys(code for entry in entries for code in entry.cameras)))
-    return next(entry for entry in entries if code in entry.cameras)
+    known = tuple(dict.fromkeys(code for entry in entries for code in entry.cameras))
+    names = {**CAMERA_NAMES, **{code: name for entry in entries for code, name in entry.camera_names.items()}}
+    codes = list(dict.fromkeys(camera_code(camera, known, names) for camera in cameras))
+    for entry in entries:
+        if entry.cameras.keys() >= set(codes):
+            return entry
+    holders = {code: " and ".join(entry.name for entry in entries if code in entry.cameras) for code in codes}
+    listed = ", ".join(f"{code}: {holder}" for code, holder in holders.items())
+    raise ConditionError(f"no weights know all of {', '.join(codes)}", f"{listed}; run once for each weights")
 
 
 def resolve(name_or_path: str | Path, *, cache_dir: Path | None = None, offline: bool | None = None) -> Path:
@@ -155,6 +168,12 @@ def local_file(entry: Entry, flag: Path | None = None) -> Path | None:
     return packaged if packaged.is_file() and sha256(packaged) == entry.sha256 else None
 
 
+def card(entry: Entry) -> str:
+    """The card of `entry` as Markdown, as it came with the package; empty where there is none."""
+    path = registry().folder / "cards" / f"{entry.name}.md"
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
@@ -166,15 +185,16 @@ def entry_for(path: Path, *, url: str | None = None) -> dict[str, Any]:
     from nmflowgan_cli.checkpoints.format import read_header
 
     header = read_header(path)
-    cameras = [camera for camera in header.vocabulary.cameras if header.vocabulary.trained_isos(camera)]
-    isos = sorted({iso for camera in cameras for iso in header.vocabulary.trained_isos(camera)})
+    known = header.vocabulary
+    names = {**CAMERA_NAMES, **known.names}
+    cameras = {camera: known.trained_isos(camera) for camera in known.cameras if known.trained_isos(camera)}
     return {
         "name": header.name or path.stem,
         "file": path.name,
         "sha256": sha256(path),
         "size": path.stat().st_size,
         "cameras": cameras,
-        "isos": isos,
+        "camera_names": {camera: names[camera] for camera in cameras if camera in names},
         "terms": header.terms,
         "url": url,
     }

@@ -8,6 +8,15 @@ import typer
 
 from nmflowgan_cli.errors import UsageError
 
+
+def _hush(quiet: bool) -> bool:  # noqa: FBT001 - Typer's callback
+    """Of the package's log, errors alone."""
+    import logging
+
+    logging.getLogger("nmflowgan_cli").setLevel(logging.ERROR if quiet else logging.NOTSET)
+    return quiet
+
+
 Batch = Annotated[int | None, typer.Option(min=1, help="Tiles at a time on CUDA.  [default: 4]")]
 CacheDir = Annotated[
     Path | None,
@@ -16,7 +25,7 @@ CacheDir = Annotated[
 Device = Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda or cuda:N.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Results on stdout as JSON.")]
 Precision = Annotated[str, typer.Option(help="auto (float32), float32, bfloat16 or float16.", show_default=True)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.", callback=_hush)]
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", show_default=True)]
 Tile = Annotated[int | None, typer.Option(min=1, help="Side of the tiles in pixels.  [default: 256; 1024 on CUDA]")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is used and done.")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nmflowgan_cli.cli import options
+from nmflowgan_cli.conditions import CAMERA_NAMES
 from nmflowgan_cli.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -43,24 +44,22 @@ def _with_state(entry: "Entry", cache_dir: Path | None) -> dict[str, Any]:
     return {**asdict(entry), "state": state(entry, cache_dir)}
 
 
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
-
-
 @app.command("list", epilog=_examples("list", "list --json"))
 def list_weights(*, as_json: options.Json = False, cache_dir: options.CacheDir = None) -> None:
     """List the weights known by name.
 
-    Name, cameras, ISOs, size, whether they are in the cache (ok, absent, damaged), terms.
+    Name, cameras with the ISOs that they were trained on, size, whether the file is in the cache (ok, absent, damaged),
+    terms.
     """
     rows = [_with_state(entry, cache_dir) for entry in _entries(None)]
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False))
         return
-    for row in rows:
-        cameras, isos = " ".join(row["cameras"]), f"ISO {row['isos'][0]}-{row['isos'][-1]}"
-        typer.echo(f"{row['name']:16}{cameras:20}{isos:16}{_size(row['size']):>10}  {row['state']:8}{row['terms']}")
-    if not rows:
+    if rows:
+        from nmflowgan_cli.cli.weights_output import print_list
+
+        print_list(rows)
+    else:
         typer.echo("no weights are registered", err=True)
 
 
@@ -71,26 +70,43 @@ def info(
     as_json: options.Json = False,
     cache_dir: options.CacheDir = None,
 ) -> None:
-    """Print what weights are.
+    """Print what weights are, by their header and their card.
 
-    Cameras, ISOs with their numbers of training patches, parameters, data, terms, metrics.
+    Data and terms; cameras, ISOs and numbers of training patches; measured numbers; limits; how they were trained.
     """
     facts = _facts(name, cache_dir)
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False))
         return
-    for key, value in facts.items():
-        typer.echo(f"{key.replace('_', ' ')}: {_text(key, value)}")
+    from nmflowgan_cli.cli.weights_output import print_info
+
+    print_info(facts)
 
 
 def _facts(name: str, cache_dir: Path | None) -> dict[str, Any]:
-    """The header of a file or name; of weights that are not fetched yet, what the registry knows."""
-    from nmflowgan_cli.checkpoints.hub import is_path, local_file, registry, resolve
+    """The header of a file or name and its card; of weights that are not fetched yet, what the registry knows."""
+    from nmflowgan_cli.checkpoints.hub import card, is_path, local_file, registry, resolve
 
     entry = None if is_path(name) else registry().entry(name)
     path = resolve(name) if entry is None else local_file(entry, cache_dir)
-    facts = {} if entry is None else _with_state(entry, cache_dir)
+    facts = {} if entry is None else {**_with_state(entry, cache_dir), **_card_facts(card(entry))}
     return facts if path is None else {**facts, **_header_facts(path)}
+
+
+def _card_facts(text: str) -> dict[str, Any]:
+    """What a card says that no header does; nothing where there is no card."""
+    from nmflowgan_cli.checkpoints import cards
+
+    if not text:
+        return {}
+    found = cards.sections(text)
+    return {
+        "summary": cards.paragraph(found[cards.SUMMARY]),
+        "origin": cards.points(found.get("Data and terms", "")),
+        "training_command": cards.command(found.get("Training", "")),
+        "limits": cards.points(found.get("Limits", "")),
+        "card": text,
+    }
 
 
 def _header_facts(path: Path) -> dict[str, Any]:
@@ -99,18 +115,10 @@ def _header_facts(path: Path) -> dict[str, Any]:
     header = read_header(path)
     from nmflowgan_cli.checkpoints.build import parameter_count  # imports torch: only for a file that is right
 
-    named = {**header.to_json(), "name": header.name or path.stem}
-    return {"path": str(path), **named, "parameters": parameter_count(header)}
-
-
-def _text(key: str, value: Any) -> str:
-    """A fact as a line of text; of `trained` the patches of each camera and ISO."""
-    if key == "trained":
-        cameras = ("  ".join([camera, *(f"{iso}: {n}" for iso, n in isos.items())]) for camera, isos in value.items())
-        return "".join(f"\n  {camera}" for camera in cameras)
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+    names = {code: name for code, name in CAMERA_NAMES.items() if code in header.vocabulary.cameras}
+    told = header.to_json()
+    named = {"name": header.name or path.stem, "camera_names": {**names, **told["camera_names"]}}
+    return {"path": str(path), **told, **named, "parameters": parameter_count(header)}
 
 
 @app.command(epilog=_examples("fetch sidd-lite", "fetch sidd-lite --cache-dir weights-cache"))

@@ -15,6 +15,7 @@ from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.models.gaussian import FITS, Sample, level_moments
 from nmflowgan_cli.models.oracle import POOL, fit_oracle
 from nmflowgan_cli.synthesis import engine
+from nmflowgan_cli.synthesis.weights import find_weights
 
 SIMULATOR = "isp"
 ORACLE = "oracle"
@@ -93,10 +94,4 @@ def _synthesizer(model: NoiseModel, device: torch.device | str, precision: str) 
 def open_weights(cache_dir: Path | None) -> Callable[[str], NoiseModel]:
     """A loader of weights by name or path, through the cache."""
 
-    def load(name: str) -> NoiseModel:
-        from nmflowgan_cli.checkpoints.build import load_model
-        from nmflowgan_cli.checkpoints.hub import resolve
-
-        return load_model(resolve(name, cache_dir=cache_dir))
-
-    return load
+    return lambda name: find_weights(name, cache_dir=cache_dir).load()

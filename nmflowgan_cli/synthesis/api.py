@@ -7,12 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmflowgan_cli.checkpoints.build import load_model
-from nmflowgan_cli.checkpoints.hub import resolve
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.synthesis.engine import synthesize
+from nmflowgan_cli.synthesis.weights import find_weights
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,8 @@ class CameraNoise:
 
     model: NoiseModel
     device: torch.device
+    terms: str = ""
+    """Under which terms the weights may be used; empty where they do not say."""
 
     def synthesize(
         self,
@@ -54,9 +55,11 @@ class CameraNoise:
 
 
 def load(name_or_path: str | Path = "sidd-lite", *, device: str = "auto", cache_dir: Path | None = None) -> CameraNoise:
-    """The weights of that name or path, from the cache in `cache_dir` if it is given, on `device`.
+    """The weights of that name or path ("isp": the camera simulator), from the cache in `cache_dir` if it is given.
 
-    Raises WeightsError for weights that do not exist or are damaged, UsageError for a device that is not there.
+    Terms that forbid some use are logged. Raises WeightsError for weights that do not exist or are damaged, UsageError
+    for a `device` that is not there.
     """
     place = resolve_device(device)
-    return CameraNoise(load_model(resolve(name_or_path, cache_dir=cache_dir)).to(place), place)
+    weights = find_weights(str(name_or_path), cache_dir=cache_dir)
+    return CameraNoise(weights.load().to(place), place, weights.terms)

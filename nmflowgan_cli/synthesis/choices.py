@@ -45,8 +45,8 @@ def choices(vocabulary: Vocabulary, cameras: Sequence[str], isos: Sequence[str])
     "random" must know an ISO that is asked for, or is left out; a camera that is named must know all of them.
     Raises ConditionError, listing what exists.
     """
-    ranges = [_iso_range(text) for text in _split(isos)]
-    names = _split(cameras)
+    ranges = [_iso_range(text) for text in split(isos)]
+    names = split(cameras)
     if not ranges or not names:
         raise ConditionError("a camera and an ISO are needed", "for example --camera IP --iso 800")
     if ANY not in names:
@@ -55,11 +55,12 @@ def choices(vocabulary: Vocabulary, cameras: Sequence[str], isos: Sequence[str])
     found = [(code, _known_or_none(vocabulary, code, ranges)) for code in vocabulary.cameras]
     usable = tuple((code, known) for code, known in found if known)
     if not usable:
-        raise ConditionError(f"no camera of these weights knows ISO {', '.join(_split(isos))}", _listing(vocabulary))
+        raise ConditionError(f"no camera of these weights knows ISO {', '.join(split(isos))}", _listing(vocabulary))
     return Choices(usable)
 
 
-def _split(texts: Sequence[str]) -> list[str]:
+def split(texts: Sequence[str]) -> list[str]:
+    """The parts of what was typed, at commas; whatever the case, "random" becomes ANY."""
     parts = [part.strip() for text in texts for part in text.split(",") if part.strip()]
     return [ANY if part.lower() == ANY else part for part in parts]
 

@@ -1,13 +1,16 @@
 """Which noise model the user means: registered weights, a weights file, or the camera simulator."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmflowgan_cli.conditions import Vocabulary
+from nmflowgan_cli.synthesis.choices import ANY, split
 
 if TYPE_CHECKING:
     from nmflowgan_cli.models.base import NoiseModel
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 SIMULATOR = "isp"
 """The name of the camera simulator among the weights: it needs no file."""
+SIMULATOR_TERMS = "MIT"
+LOGGER = logging.getLogger("nmflowgan_cli")
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Weights:
     sha256: str
     """Of the file, or of the simulator's camera profiles."""
     vocabulary: Vocabulary
+    terms: str
+    """Under which terms they may be used; that of the simulator is the code's."""
 
     def load(self) -> "NoiseModel":
         """The model on the CPU, in evaluation mode; raises WeightsError."""
@@ -65,7 +72,9 @@ class Weights:
 def find_weights(name: str | None, cameras: Sequence[str] = (), *, cache_dir: Path | None = None) -> Weights:
     """The weights of a name or a path, "isp" being the simulator; without a name, those that know the cameras.
 
-    `cameras` as on the command line: codes, names or "random". Raises WeightsError, ConditionError.
+    `cameras` as on the command line: codes, names or "random", which means any camera of the weights that are taken:
+    those that know all cameras that are named, or else the first of all. Terms that forbid some use are logged, once.
+    Raises WeightsError, ConditionError.
     """
     if name == SIMULATOR:
         return _simulator()
@@ -74,19 +83,27 @@ def find_weights(name: str | None, cameras: Sequence[str] = (), *, cache_dir: Pa
 
     path = resolve(name or _knowing(cameras), cache_dir=cache_dir)
     header = read_header(path)
-    return Weights(header.name or path.stem, path, sha256(path), header.vocabulary)
+    found = Weights(header.name or path.stem, path, sha256(path), header.vocabulary, header.terms)
+    if header.restricted:
+        _tell_terms(found.name, found.terms)
+    return found
+
+
+@cache
+def _tell_terms(name: str, terms: str) -> None:
+    """Log the terms of weights, once a process: on stderr, unless the program's logging says otherwise."""
+    LOGGER.warning("weights %s: %s", name, terms)
 
 
 def _simulator() -> Weights:
     from nmflowgan_cli.data.profiles import default_isp
 
     profiles = files("nmflowgan_cli.data").joinpath("camera_profiles.json").read_bytes()
-    return Weights(SIMULATOR, None, hashlib.sha256(profiles).hexdigest(), default_isp().vocabulary)
+    return Weights(SIMULATOR, None, hashlib.sha256(profiles).hexdigest(), default_isp().vocabulary, SIMULATOR_TERMS)
 
 
 def _knowing(cameras: Sequence[str]) -> str:
-    """The name of the first registered weights that know the first camera that is named."""
-    from nmflowgan_cli.checkpoints.hub import for_camera, registry
+    """The name of the first registered weights that know all cameras that are named."""
+    from nmflowgan_cli.checkpoints.hub import for_cameras
 
-    named = [name.strip() for text in cameras for name in text.split(",") if name.strip().lower() not in ("", "random")]
-    return for_camera(named[0]).name if named or not registry().entries else registry().entries[0].name
+    return for_cameras([name for name in split(cameras) if name != ANY]).name

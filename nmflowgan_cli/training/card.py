@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 
-from nmflowgan_cli.checkpoints.format import Header
+from nmflowgan_cli.checkpoints.format import LICENCES, Header
 from nmflowgan_cli.conditions import CAMERA_NAMES
 from nmflowgan_cli.training.recipe import Recipe, to_toml
 
 FILE = "card.md"
-LICENCES = {"mit": "mit", "cc0": "cc0-1.0", "cc0-1.0": "cc0-1.0", "cc-by-4.0": "cc-by-4.0", "apache-2.0": "apache-2.0"}
-"""Terms that Hugging Face has an identifier for."""
 
 
 def card(header: Header, recipe: Recipe, *, command: str, seed: int, seconds: float, best: Mapping[str, float]) -> str:
