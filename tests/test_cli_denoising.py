@@ -54,7 +54,9 @@ def test_a_denoiser_is_trained_and_judged_on_the_pairs_held_out(data, tmp_path):
     assert done.returncode == 0, done.stderr
     weights = done.stdout.strip()
     shots = tmp_path / "shots"
-    judged = nmflowgan("evaluate", data, "--denoiser", weights, "--pictures", shots, "--json")
+    page, table = tmp_path / "r.html", tmp_path / "t.csv"
+    flags = ("--pictures", shots, "--report", page, "--csv", table, "--gallery", 1, "--json", "--quiet")
+    judged = nmflowgan("evaluate", data, "--denoiser", weights, *flags)
     assert (judged.returncode, judged.stderr) == (0, "")
     found = json.loads(judged.stdout)
     assert found["data"] == {"pairs": str(data), "split": "val", "pictures": 2}
@@ -65,6 +67,10 @@ def test_a_denoiser_is_trained_and_judged_on_the_pairs_held_out(data, tmp_path):
     assert noisy["psnr"] == pytest.approx(20 * np.log10(255 / 6), abs=0.2)
     assert noisy["psnr"] == pytest.approx((noisy["cameras"]["IP"]["psnr"] + noisy["cameras"]["GP"]["psnr"]) / 2)
     assert sorted(path.name for path in shots.iterdir()) == ["n2.png", "n3.png"]
+    text = page.read_text(encoding="utf-8")
+    assert "Pictures are shown of 1 of 2 cameras and ISOs" in text
+    assert text.count("<img") == 3 + 2
+    assert [line.split(",")[5] for line in table.read_text().splitlines()[1:]] == ["n2.png", "n3.png", "", "", ""] * 2
 
 
 @pytest.mark.slow

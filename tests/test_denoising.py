@@ -9,9 +9,10 @@ from test_dncnn import awake
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import PictureError, UsageError
-from nmflowgan_cli.evaluation.denoised_pictures import crop, strip
+from nmflowgan_cli.evaluation.denoised_pictures import Gathered, strip
 from nmflowgan_cli.evaluation.denoising import Denoiser, PictureResult, Row, denoise, judge, mean, with_gaps
 from nmflowgan_cli.evaluation.picture_quality import psnr, ssim
+from nmflowgan_cli.evaluation.rows import denoising_rows
 
 IP, S6 = Condition("IP", 100), Condition("S6", 800)
 
@@ -125,10 +126,35 @@ def test_the_gap_is_that_of_the_same_pictures():
 
 
 def test_a_strip_shows_crops_of_one_place_side_by_side():
-    clean = photograph(200, 400)
-    rows, columns = crop(clean)
-    assert clean[rows, columns].shape == (160, 160, 3)
-    small = clean[:30, :40]
-    assert small[crop(small)].shape == small.shape
+    small = photograph(30, 40)
     made = strip({"clean": small, "noisy  20.00 dB": noisy(small, 9)})
     np.testing.assert_array_equal(made[-9:-69:-2, 8:88:2][::-1], small)
+
+
+def test_a_page_is_given_one_crop_of_each_wanted_condition():
+    clean = photograph(200, 300)
+    gathered = Gathered([IP])
+    for name, condition in (("a", S6), ("b", IP), ("c", IP)):
+        other = noisy(clean, 6)
+        gathered(Pair(name, condition, clean, other), clean, other, {"d": clean})
+    [example] = gathered.examples
+    top, left = example.place
+    assert (example.condition, example.pair) == (IP, "b")
+    np.testing.assert_array_equal(example.clean, clean[top : top + 128, left : left + 128])
+    np.testing.assert_array_equal(example.real, noisy(clean, 6)[top : top + 128, left : left + 128])
+    np.testing.assert_array_equal(example.made["d"], example.clean)
+    assert example.clean.base is None
+
+
+def test_rows_of_a_table_are_pictures_cameras_and_their_mean():
+    def row(name, *values):
+        places = zip("abc", (IP, IP, S6), values, strict=True)
+        return Row(name, name, 3, [PictureResult(picture, place, value, 0.5) for picture, place, value in places])
+
+    told = denoising_rows(with_gaps([row("awgn", 29.0, 30.0, 40.0), row("real", 30.0, 32.0, 40.5)]))
+    assert [(each["denoiser"], each["picture"] or each["camera"]) for each in told] == [
+        (name, place) for name in ("awgn", "real") for place in ("a", "b", "c", "IP", "S6", "mean of pictures")
+    ]
+    assert [each["pgap"] for each in told[:6]] == pytest.approx([1.0, 2.0, 0.5, 1.5, 0.5, 3.5 / 3])
+    assert (told[0]["psnr_low"], told[3]["pgap_low"], told[3]["iso"], told[0]["iso"]) == ("", 1.0, "", 100)
+    assert told[5]["psnr_low"] < told[5]["psnr"] < told[5]["psnr_high"]

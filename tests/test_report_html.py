@@ -1,7 +1,6 @@
 """The page of a report: well-formed, self-contained, escaped, and with the numbers of the JSON."""
 
 import json
-import math
 import re
 import subprocess
 import sys
@@ -20,7 +19,6 @@ from nmflowgan_cli.data.pairs import read_pairs
 from nmflowgan_cli.errors import ConditionError, NmflowganError
 from nmflowgan_cli.evaluation import gallery
 from nmflowgan_cli.evaluation.html import Origin, page, write_report
-from nmflowgan_cli.evaluation.html_gallery import Denoised, denoised_section
 from nmflowgan_cli.evaluation.markup import VOID
 from nmflowgan_cli.evaluation.protocol import Contender, Draw, Protocol, evaluate
 from nmflowgan_cli.evaluation.report import as_json
@@ -218,24 +216,12 @@ def test_a_report_is_the_same_whatever_made_it(found, origin, shown, text, monke
 
 def test_the_file_appears_whole_or_not_at_all(tmp_path, found, origin, monkeypatch):
     path = tmp_path / "new" / "r & <p>.html"
-    size = write_report(path, found, origin)
+    size = write_report(path, page(found, origin))
     assert path.stat().st_size == size
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     (tmp_path / "file").write_text("")
     with pytest.raises(NmflowganError, match="cannot write"):
-        write_report(tmp_path / "file" / "r.html", found, origin)
-
-
-def test_denoised_crops_are_a_section_of_their_own(found, origin):
-    crops = {name: np.full((4, 6, 3), 10 * index, np.uint8) for index, name in enumerate(("noisy", "<real>", "clean"))}
-    section = denoised_section([Denoised("scene <1>", crops)], {"<real>": (31.254, 0.91), "good": (30.0, math.nan)})
-    read = Reader(page(found, origin, sections=[section]))
-    words = "".join(read.text)
-    assert "scene <1>" in words
-    assert "31.25" in words
-    assert "0.9100" in words
-    assert len(read.named("img")) == 3
-    assert "#denoising" in {attributes["href"] for attributes in read.named("a")}
+        write_report(tmp_path / "file" / "r.html", "text")
 
 
 def test_what_else_was_measured_is_told(pairs, entries):

@@ -5,20 +5,21 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmflowgan_cli import __version__
+from nmflowgan_cli.cli import evaluation_output
 from nmflowgan_cli.cli.training_options import seconds
 from nmflowgan_cli.cli.training_progress import Show, training_progress
 from nmflowgan_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from nmflowgan_cli.data.reading import Paired
-    from nmflowgan_cli.evaluation.denoising import Mean, Row
+    from nmflowgan_cli.evaluation.denoised_pictures import Gathered
+    from nmflowgan_cli.evaluation.denoising import Look, Row
     from nmflowgan_cli.training.sources import DataOptions
 
 Denoisers = Annotated[
@@ -55,17 +56,11 @@ FOREIGN = frozenset(
         "nll",
         "akld_draws",
         "latency",
-        "csv",
-        "report",
-        "gallery",
         "cells",
         "precision",
     }
 )
 """Options of noise models, which mean nothing to denoisers."""
-
-NARROWEST = 100
-"""Columns that the table needs; a narrower terminal wraps the lines, which loses nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +75,10 @@ class DenoisingOptions:
     budget: str = "5m"
     runs: Path | None = None
     pictures: Path | None = None
+    csv: Path | None = None
+    report: Path | None = None
+    gallery: int = 10
+    """Cameras and ISOs that the page shows pictures of."""
     split: str = ""
     camera: str = ""
     iso: int | None = None
@@ -94,77 +93,39 @@ def evaluate_denoisers(options: DenoisingOptions) -> None:
     """Print how well denoisers do on the pairs that are held out; trains them first where a table is asked for."""
     if options.models and not options.table:
         raise UsageError("--denoiser judges denoisers, -m names noise models", "leave one out; or --denoising-table")
+    evaluation_output.require_writable(options.report, options.csv)
+    from nmflowgan_cli.evaluation.denoised_pictures import Gathered
     from nmflowgan_cli.evaluation.denoising import judge, open_denoiser
+    from nmflowgan_cli.evaluation.denoising_report import as_json, print_rows
+    from nmflowgan_cli.evaluation.gallery import spread
     from nmflowgan_cli.runtime import resolve_device
 
     device = resolve_device(options.device)
     pairs = _held_out(options)
     paths = [*options.denoisers, *(_trained(options) if options.table else ())]
     denoisers = [open_denoiser(path, device) for path in paths]
-    rows = judge(_tracked(pairs, quiet=options.quiet), denoisers, look=_look(options.pictures))
+    gathered = Gathered(spread({pair.condition for pair in pairs}, options.gallery if options.report else 0))
+    rows = judge(_tracked(pairs, quiet=options.quiet), denoisers, look=_shown_to(options.pictures, gathered))
+    data = {"pairs": str(options.data), "split": options.split or "val", "pictures": len(rows[0].pictures)}
+    facts = as_json(rows, data)
+    _write(options, rows, facts, gathered)
     if options.as_json:
-        typer.echo(json.dumps(as_json(rows, options)))
+        typer.echo(json.dumps(facts))
     else:
         print_rows(rows)
 
 
-def as_json(rows: "Sequence[Row]", options: DenoisingOptions) -> dict[str, Any]:
-    """Everything that was measured, with what it means; unknown numbers are null."""
-    from nmflowgan_cli.evaluation.picture_quality import DEFINITIONS
-    from nmflowgan_cli.evaluation.report import nulled
+def _write(options: DenoisingOptions, rows: "Sequence[Row]", facts: dict[str, Any], gathered: "Gathered") -> None:
+    """The table and the page, where they are wanted."""
+    if options.csv:
+        from nmflowgan_cli.evaluation.rows import denoising_rows
 
-    return nulled(
-        {
-            "tool_version": __version__,
-            "data": {"pairs": str(options.data), "split": options.split or "val", "pictures": len(rows[0].pictures)},
-            "definitions": DEFINITIONS,
-            "denoising": [_row(row) for row in rows],
-        }
-    )
+        evaluation_output.write_table(options.csv, denoising_rows(rows))
+    if options.report:
+        from nmflowgan_cli.evaluation.html_denoising import denoising_page
 
-
-def print_rows(rows: "Sequence[Row]") -> None:
-    """The means over pictures on stdout, and those of each camera."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False, width=max(NARROWEST, Console().width))
-    cameras = rows[0].cameras
-    headings = ("", "learned from", "steps", "PSNR dB", "95 %", "SSIM", "PGap dB", "95 %")
-    overall = Table(*headings, title=f"denoised: mean of {len(rows[0].pictures)} pictures", **_PLAIN)
-    each = Table("PSNR / SSIM", *cameras, **_PLAIN)
-    for row in rows:
-        psnr, ssim, gap = row.psnr, row.ssim, row.pgap
-        told = [f"{psnr.value:.2f}", _interval(psnr), f"{ssim.value:.4f}", f"{gap.value:.2f}" if gap else "-"]
-        overall.add_row(row.name, row.noise or "-", str(row.steps or "-"), *told, _interval(gap))
-        of_cameras = [row.of_camera(camera) for camera in cameras]
-        each.add_row(row.name, *(f"{one.psnr.value:.2f} / {one.ssim.value:.4f}" for one in of_cameras))
-    console.print(overall)
-    console.print(each)
-    console.print("PGap: PSNR of the denoiser that learned from real noise minus this one's.")
-
-
-_PLAIN: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": None, "padding": (0, 1)}
-
-
-def _interval(mean: "Mean | None") -> str:
-    return "-" if mean is None or mean.interval is None else "{:.2f} {:.2f}".format(*mean.interval)
-
-
-def _row(row: "Row") -> dict[str, Any]:
-    def told(one: "Row") -> dict[str, Any]:
-        means = {"psnr": one.psnr, "ssim": one.ssim, "pgap": one.pgap}
-        values = {name: mean.value if mean else None for name, mean in means.items()}
-        return values | {f"{name}_interval": mean.interval if mean else None for name, mean in means.items()}
-
-    return {
-        "name": row.name,
-        "noise": row.noise,
-        "steps": row.steps,
-        **told(row),
-        "cameras": {camera: told(row.of_camera(camera)) for camera in row.cameras},
-        "pictures": [asdict(picture) for picture in row.pictures],
-    }
+        text = denoising_page(rows, evaluation_output.origin(facts), examples=gathered.examples)
+        evaluation_output.write_page(options.report, text, quiet=options.quiet)
 
 
 def _data(options: DenoisingOptions, split: str) -> "DataOptions":
@@ -223,10 +184,13 @@ def _tracked(pairs: "Sequence[Paired]", *, quiet: bool) -> "Iterator[Paired]":
     yield from track(pairs, "denoising", console=console, disable=hidden, transient=True)
 
 
-def _look(folder: Path | None) -> Any:
-    """What shows the pictures, if they are wanted."""
-    if folder is None:
-        return None
+def _shown_to(folder: Path | None, gathered: "Gathered") -> "Look":
+    """What looks at the pictures: the crops of the page, and those of the folder, if they are wanted."""
     from nmflowgan_cli.evaluation.denoised_pictures import show
 
-    return lambda *shown: show(folder, *shown)
+    def look(pair: "Paired", clean: Any, noisy: Any, made: Any) -> None:
+        gathered(pair, clean, noisy, made)
+        if folder:
+            show(folder, pair, clean, noisy, made)
+
+    return look

@@ -82,7 +82,8 @@ def evaluate(
         bool, typer.Option("--latency", help="Also the time of 16 pictures of 256x256, in ms (Table VIII).")
     ] = False,
     csv: Annotated[
-        Path | None, typer.Option(help="Also write a row for each model, camera and ISO.", metavar="FILE")
+        Path | None,
+        typer.Option(help="Also write all numbers, a row for each camera and ISO (or picture).", metavar="FILE"),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Also write a page (HTML) with tables, plots and pictures.", metavar="FILE")
@@ -119,6 +120,9 @@ def evaluate(
                 budget=budget,
                 runs=runs,
                 pictures=pictures,
+                csv=csv,
+                report=report,
+                gallery=gallery,
                 split=split,
                 camera=camera,
                 iso=iso,
@@ -134,6 +138,10 @@ def evaluate(
     if not model:
         raise UsageError("no model to evaluate", "name one: -m sidd-lite, -m awgn")
     evaluation_output.require_writable(report, csv)
+    if report:
+        from nmflowgan_cli.evaluation.plots import require_matplotlib
+
+        require_matplotlib()
     measure = _protocol(protocol, patch, step, seed=seed, akld_draws=akld_draws, nll=nll)
     split, fit_split = _splits(protocol, split, fit_split)
 
@@ -159,12 +167,12 @@ def evaluate(
     times = evaluation_output.latencies(found, entries, target, precision) if latency else []
     facts = as_json(found, {"manifest": str(data), "split": split, "pairs": len(pairs), "failed_pairs": failed}, times)
     if csv:
-        from nmflowgan_cli.evaluation.rows import write_csv
+        from nmflowgan_cli.evaluation.rows import noise_rows
 
-        with evaluation_output.writing(csv):
-            write_csv(csv, found)
+        evaluation_output.write_table(csv, noise_rows(found))
     if report:
-        evaluation_output.write_page(report, found, pairs, entries, facts, gallery=gallery, quiet=quiet)
+        text = evaluation_output.noise_page(found, pairs, entries, facts, gallery=gallery)
+        evaluation_output.write_page(report, text, quiet=quiet)
     if json:
         typer.echo(json_module.dumps(facts))
     else:

@@ -2,8 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from nmflowgan_cli.data.reading import Paired
+    from nmflowgan_cli.evaluation.html import Origin
     from nmflowgan_cli.evaluation.latency import Latency
     from nmflowgan_cli.evaluation.protocol import Contender, Evaluation, Protocol
 
@@ -67,46 +67,54 @@ def latencies(
     ]
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Whatever the file system refuses becomes an error of one line."""
-    try:
-        yield
-    except OSError as error:
-        raise NmflowganError(f"cannot write {path}: {error.strerror or error}") from None
-
-
 def require_writable(page: Path | None, table: Path | None) -> None:
     """Raise UsageError where the page or the CSV table could not be written after all the work."""
-    if page:
-        from nmflowgan_cli.evaluation.plots import require_matplotlib
-
-        require_matplotlib()
     for path, flag, example in ((page, "--report", "report.html"), (table, "--csv", "scores.csv")):
         if path and path.is_dir():
             raise UsageError(f"{path} is a folder", f"{flag} takes the name of a file, like {example}")
 
 
-def write_page(
-    path: Path,
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows as CSV; whatever the file system refuses becomes an error of one line."""
+    from nmflowgan_cli.evaluation.rows import write_csv
+
+    try:
+        write_csv(path, rows)
+    except OSError as error:
+        raise NmflowganError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def origin(facts: Mapping[str, Any]) -> "Origin":
+    """What was measured, by the command that was typed, now."""
+    from datetime import UTC, datetime
+
+    from nmflowgan_cli.evaluation.html import Origin
+
+    return Origin(shlex.join(["nmflowgan", *sys.argv[1:]]), f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", facts)
+
+
+def noise_page(
     found: "Evaluation",
     pairs: "Sequence[Paired]",
     entries: "Sequence[Contender]",
-    facts: dict[str, Any],
+    facts: Mapping[str, Any],
     *,
     gallery: int,
-    quiet: bool,
-) -> None:
-    """The page, with the command that was typed; its pictures are of the pairs that are whole pictures."""
-    from datetime import UTC, datetime
-
+) -> str:
+    """The page of noise models; its pictures are of the pairs that are whole pictures."""
     from nmflowgan_cli.data.pairs import Pair
     from nmflowgan_cli.evaluation.gallery import examples
-    from nmflowgan_cli.evaluation.html import Origin, write_report
+    from nmflowgan_cli.evaluation.html import page
 
     whole = [pair for pair in pairs if isinstance(pair, Pair)]
     shown = examples(whole, entries, found.protocol, gallery, conditions=found.real)
-    date = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    size = write_report(path, found, Origin(shlex.join(["nmflowgan", *sys.argv[1:]]), date, facts), examples=shown)
+    return page(found, origin(facts), examples=shown)
+
+
+def write_page(path: Path, text: str, *, quiet: bool) -> None:
+    """A page, with its size told on stderr."""
+    from nmflowgan_cli.evaluation.html import write_report
+
+    size = write_report(path, text)
     if not quiet:
         typer.echo(f"{path}: {size / 1e6:.1f} MB", err=True)

@@ -1,23 +1,25 @@
-"""Before and after: a crop of each picture, clean, noisy and denoised, side by side with captions."""
+"""Before and after: a crop of each picture, clean, noisy and denoised, side by side with captions, or for a page."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import PictureError
+from nmflowgan_cli.evaluation import gallery
+from nmflowgan_cli.evaluation.gallery import Example, telling_place
 from nmflowgan_cli.evaluation.picture_quality import psnr
-from nmflowgan_cli.imaging import Picture, luma, write
+from nmflowgan_cli.imaging import Picture, write
 
 Bytes = NDArray[np.uint8]
 
 SIDE = 160
 """Of the crops, pixels of the picture."""
 MAGNIFIED = 2
-BUSY = 0.75
-"""Of all crops the share that has less structure than the one that is shown: some texture, and some plain area."""
 GAP, CAPTION, LETTERS = 8, 20, 14
 """Pixels of the strip."""
 
@@ -28,25 +30,35 @@ def show(folder: Path, pair: Paired, clean: Bytes, noisy: Bytes, made: Mapping[s
     The captions tell the PSNR of the whole picture.
     """
     pictures = {"clean": clean, "noisy": noisy, **made}
-    rows, columns = crop(clean)
+    top, left = telling_place(clean, SIDE)
+    crop = np.s_[top : top + SIDE, left : left + SIDE]
     captions = [name if name == "clean" else f"{name}  {psnr(clean, one):.2f} dB" for name, one in pictures.items()]
     path = folder / f"{'_'.join(Path(pair.name).with_suffix('').parts)}.png"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PictureError(f"cannot write into {folder}: {error.strerror}", "choose another --pictures") from None
-    write(path, Picture(strip(dict(zip(captions, (one[rows, columns] for one in pictures.values()), strict=True)))))
+    write(path, Picture(strip(dict(zip(captions, (one[crop] for one in pictures.values()), strict=True)))))
     return path
 
 
-def crop(clean: Bytes) -> tuple[slice, slice]:
-    """Rows and columns of the crop that is shown; the whole picture where it is smaller."""
-    grey = luma(clean).astype(np.float32)
-    tops, lefts = (range(0, max(size - SIDE, 0) + 1, SIDE // 2) for size in grey.shape)
-    places = [(top, left) for top in tops for left in lefts]
-    structure = [float(grey[top : top + SIDE, left : left + SIDE].std()) for top, left in places]
-    top, left = places[int(np.argsort(structure)[int(BUSY * (len(places) - 1))])]
-    return slice(top, top + SIDE), slice(left, left + SIDE)
+@dataclass
+class Gathered:
+    """A crop of the first picture of each wanted condition, as `denoising.judge` shows the pictures to it."""
+
+    wanted: Collection[Condition]
+    examples: list[Example] = field(default_factory=list)
+
+    def __call__(self, pair: Paired, clean: Bytes, noisy: Bytes, made: Mapping[str, Bytes]) -> None:
+        """Keep the crops, each a copy, of a picture whose condition is wanted and not there yet."""
+        known = {example.condition for example in self.examples}
+        if pair.condition in known or pair.condition not in self.wanted:
+            return
+        top, left = telling_place(clean)
+        crop = np.s_[top : top + gallery.SIDE, left : left + gallery.SIDE]
+        crops = {name: picture[crop].copy() for name, picture in made.items()}
+        place = clean[crop].copy(), noisy[crop].copy()
+        self.examples.append(Example(pair.condition, pair.name, (top, left), *place, crops))
 
 
 def strip(crops: Mapping[str, Bytes]) -> Bytes:

@@ -54,6 +54,8 @@ class PictureResult:
     psnr: float
     """dB."""
     ssim: float
+    pgap: float | None = None
+    """PSNR of the bound minus this one's, in dB; None where there is no bound."""
 
 
 class Mean(NamedTuple):
@@ -72,8 +74,6 @@ class Row:
     steps: int
     """0 for the noisy pictures themselves."""
     pictures: Sequence[PictureResult]
-    pgap: Mean | None = None
-    """PSNR of the bound minus this one's, in dB, of the same pictures; None where there is no bound."""
 
     @property
     def psnr(self) -> Mean:
@@ -83,9 +83,14 @@ class Row:
     def ssim(self) -> Mean:
         return mean([picture.ssim for picture in self.pictures])
 
+    @property
+    def pgap(self) -> Mean | None:
+        gaps = [picture.pgap for picture in self.pictures if picture.pgap is not None]
+        return mean(gaps) if gaps else None
+
     def of_camera(self, camera: str) -> "Row":
         """The row of the pictures of one camera."""
-        return replace(self, pictures=[p for p in self.pictures if p.condition.camera == camera], pgap=None)
+        return replace(self, pictures=[p for p in self.pictures if p.condition.camera == camera])
 
     @property
     def cameras(self) -> list[str]:
@@ -156,7 +161,7 @@ def with_gaps(rows: Sequence[Row]) -> list[Row]:
     bound = next((row for row in rows if row.noise == REAL), None)
     if bound is None:
         return list(rows)
-    return [replace(row, pgap=_gap(bound, row)) for row in rows]
+    return [replace(row, pictures=_with_gaps(bound.pictures, row.pictures)) for row in rows]
 
 
 def mean(values: Sequence[float]) -> Mean:
@@ -168,8 +173,8 @@ def mean(values: Sequence[float]) -> Mean:
     return Mean(fmean(values), (float(low), float(high)))
 
 
-def _gap(bound: Row, row: Row) -> Mean:
-    return mean([best.psnr - own.psnr for best, own in zip(bound.pictures, row.pictures, strict=True)])
+def _with_gaps(bound: Sequence[PictureResult], pictures: Sequence[PictureResult]) -> list[PictureResult]:
+    return [replace(own, pgap=best.psnr - own.psnr) for best, own in zip(bound, pictures, strict=True)]
 
 
 def _pictures(pairs: Iterable[Paired]) -> Iterable[tuple[Paired, str, Bytes, Bytes]]:

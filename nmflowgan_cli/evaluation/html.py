@@ -5,6 +5,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ from nmflowgan_cli.imaging import atomic_write
 
 TITLE = "How real is the noise?"
 PACKAGES = ("torch", "numpy", "matplotlib")
+CROPS = (
+    "The synthetic pictures are the very ones that were measured. Crops are taken where a picture has both flat and "
+    "textured parts, neither black nor blown out; their noise is amplified about grey."
+)
+NO_LINKS: Mapping[str, Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -34,16 +40,9 @@ class Origin:
     """The same evaluation as JSON (`report.as_json`), which the page carries along."""
 
 
-def write_report(
-    path: Path,
-    evaluation: Evaluation,
-    origin: Origin,
-    *,
-    examples: Sequence[Example] = (),
-    sections: Sequence[Section] = (),
-) -> int:
-    """Write the page whole or not at all, and return its size in bytes; PictureError where it cannot be written."""
-    content = page(evaluation, origin, examples=examples, sections=sections).encode()
+def write_report(path: Path, text: str) -> int:
+    """Write a page whole or not at all, and return its size in bytes; PictureError where it cannot be written."""
+    content = text.encode()
     try:
         atomic_write(path, lambda file: file.write(content))
     except OSError as error:
@@ -51,40 +50,60 @@ def write_report(
     return len(content)
 
 
-def page(
-    evaluation: Evaluation, origin: Origin, *, examples: Sequence[Example] = (), sections: Sequence[Section] = ()
-) -> str:
-    """The whole page; `sections` are put after those of the cameras."""
+def page(evaluation: Evaluation, origin: Origin, *, examples: Sequence[Example] = ()) -> str:
+    """The whole page of an evaluation of noise models."""
     cameras = conditions_by_camera(evaluation)
+    keys = identifiers(cameras)
     parts = [
         summary_section(evaluation, cameras, origin.measured),
         *_camera_sections(evaluation, cameras, examples),
-        *sections,
-        _about(origin),
+        about(origin, crops=CROPS),
     ]
-    header = element("header", element("h1", TITLE), verdict(evaluation), _told(len(identifiers(cameras)), examples))
+    isos = {
+        f"camera-{index}": {str(each.iso): keys[each] for each in conditions}
+        for index, conditions in enumerate(cameras.values(), 1)
+    }
+    heading = f"{TITLE} {', '.join(result.name for result in evaluation.results)}"
+    opening = (element("h1", TITLE), verdict(evaluation), shown_of(len(examples), len(keys)))
+    return document(heading, opening, parts, origin, links=isos)
+
+
+def document(
+    heading: str,
+    opening: Sequence[Markup],
+    parts: Sequence[Section],
+    origin: Origin,
+    *,
+    links: Mapping[str, Mapping[str, str]] = NO_LINKS,
+) -> str:
+    """A page of its opening, its contents and its parts, which carries what was measured along.
+
+    `heading` is the title of the window; `links` are keys of headings by what the contents call them, for each part
+    that has such, by its key.
+    """
     bodies = (element("section", element("h2", part.title, id=part.key), part.body) for part in parts)
-    body = element("body", header, _contents(parts, cameras), element("main", *bodies), _data(origin))
-    return f"<!DOCTYPE html>\n{element('html', _head(evaluation), body, lang='en')}\n"
+    header, main = element("header", *opening), element("main", *bodies)
+    body = element("body", header, _contents(parts, links), main, _data(origin))
+    return f"<!DOCTYPE html>\n{element('html', _head(heading), body, lang='en')}\n"
 
 
-def _head(evaluation: Evaluation) -> Markup:
+def _head(heading: str) -> Markup:
     style = resources.files("nmflowgan_cli.evaluation").joinpath("report.css").read_text(encoding="utf-8")
     return element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{TITLE} {', '.join(result.name for result in evaluation.results)}"),
+        element("title", heading),
         element("style", Markup(style)),
     )
 
 
-def _told(conditions: int, examples: Sequence[Example]) -> Markup:
+def shown_of(examples: int, conditions: int) -> Markup:
     """How many conditions have pictures, where it is not all."""
-    if len(examples) == conditions:
+    if examples == conditions:
         return Markup()
-    shown = f"Pictures are shown of {len(examples)} of {conditions} cameras and ISOs ("
+    shown = f"Pictures are shown of {examples} of {conditions} cameras and ISOs ("
     return element("p", shown, element("code", "--gallery"), ").")
 
 
@@ -100,15 +119,13 @@ def _camera_sections(evaluation: Evaluation, cameras: Cameras, examples: Sequenc
     ]
 
 
-def _contents(parts: Sequence[Section], cameras: Cameras) -> Markup:
-    """Links to all sections, and to the ISOs of each camera."""
-    keys = identifiers(cameras)
-    isos = {f"camera-{index}": conditions for index, conditions in enumerate(cameras.values(), 1)}
+def _contents(parts: Sequence[Section], links: Mapping[str, Mapping[str, str]]) -> Markup:
+    """Links to all parts, and to what stands below them."""
     items = (
         element(
             "li",
             element("a", part.title, href=f"#{part.key}"),
-            *(joined(" ", element("a", str(each.iso), href=f"#{keys[each]}")) for each in isos.get(part.key, ())),
+            *(joined(" ", element("a", name, href=f"#{key}")) for name, key in links.get(part.key, {}).items()),
         )
         for part in parts
     )
@@ -116,30 +133,23 @@ def _contents(parts: Sequence[Section], cameras: Cameras) -> Markup:
 
 
 def versions() -> dict[str, str]:
-    """What the numbers were computed with."""
-    found = {name: metadata.version(name) for name in PACKAGES}
+    """What the numbers were computed with; a page without plots needs no matplotlib."""
+    found = {name: metadata.version(name) for name in PACKAGES if find_spec(name)}
     return {"nmflowgan": __version__, "Python": platform.python_version(), **found}
 
 
-def _about(origin: Origin) -> Section:
-    """How it was made, and what the numbers mean."""
+def about(origin: Origin, *, crops: str) -> Section:
+    """How it was made, what the numbers mean, and where crops come from."""
     measured = origin.measured
     entries: dict[str, str] = {
         "command": element("code", origin.command),
-        "data": _listed(measured["data"]),
-        "protocol": _listed(measured["protocol"]),
+        **{name: _listed(measured[name]) for name in ("data", "protocol") if name in measured},
         "versions": _listed(versions()),
         "date": origin.date,
     }
     facts = (part for key, text in entries.items() for part in (element("dt", key), element("dd", text)))
-    crops = (
-        "The synthetic pictures are the very ones that were measured. Crops are taken where a picture has both flat "
-        "and textured parts, neither black nor blown out; their noise is amplified about grey."
-    )
-    body = joined(
-        element("dl", *facts), element("p", crops), element("h3", "Definitions", id="definitions"), glossary()
-    )
-    return Section("about", "How this was measured", body)
+    meaning = (element("h3", "Definitions", id="definitions"), glossary(measured["definitions"]))
+    return Section("about", "How this was measured", joined(element("dl", *facts), element("p", crops), *meaning))
 
 
 def _listed(facts: Mapping[str, Any]) -> str:

@@ -144,7 +144,7 @@ def _heading(column: Column) -> Markup:
     return element("th", column.heading, scope="col", title=DEFINITIONS.get(column.meaning))
 
 
-def glossary() -> Markup:
-    """Every definition of `metrics.DEFINITIONS`."""
-    entries = (part for key, text in DEFINITIONS.items() for part in (element("dt", key), element("dd", text)))
+def glossary(definitions: Mapping[str, str]) -> Markup:
+    """What the numbers mean, by their names."""
+    entries = (part for key, text in definitions.items() for part in (element("dt", key), element("dd", text)))
     return element("dl", *entries, class_="glossary")
