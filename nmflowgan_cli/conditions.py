@@ -64,9 +64,10 @@ def camera_code(
         codes = [code for code in known if _is_part(name, names.get(code, code))]
     if len(codes) == 1:
         return codes[0]
-    listed = ", ".join(f"{code} ({names[code]})" if code in names else code for code in known)
-    problem = "is ambiguous" if codes else "is unknown"
-    raise ConditionError(f"camera {name!r} {problem}", f"known cameras: {listed}")
+    listed = ", ".join(f"{code} ({names[code]})" if code in names else code for code in codes or known)
+    if codes:
+        raise ConditionError(f"camera {name!r} is ambiguous", f"it may mean {listed}")
+    raise ConditionError(f"camera {name!r} is unknown", f"known cameras: {listed}")
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def find_weights(name: str | None, cameras: Sequence[str] = (), *, cache_dir: Pa
 @cache
 def _tell_terms(name: str, terms: str) -> None:
     """Log the terms of weights, once a process: on stderr, unless the program's logging says otherwise."""
-    LOGGER.warning("weights %s: %s", name, terms)
+    LOGGER.warning("terms of the weights %s: %s", name, terms)
 
 
 def _simulator() -> Weights:
