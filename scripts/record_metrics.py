@@ -1,53 +1,131 @@
-"""Write the numbers of an evaluation into the header of a weights file, and print them as the tables of its card.
+"""Write the numbers of an evaluation into the header of a weights file, and as tables into its card.
 
-nmflowgan evaluate DATA -m WEIGHTS.safetensors --json > report.json
-python scripts/record_metrics.py WEIGHTS.safetensors report.json --command "nmflowgan evaluate DATA ..."
+nmflowgan evaluate DATA --split val -m NAME -m awgn -m heteroscedastic --json > val.json
+python scripts/record_metrics.py weights/NAME.safetensors val.json --part val --command "nmflowgan evaluate DATA ..."
+
+The first model of the evaluation is that of the weights, the others are compared with it. The card is
+cards/NAME.md beside the file; in it, what stands between the comments <!-- metrics PART --> and
+<!-- end of metrics PART --> is replaced.
 """
 
 import argparse
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nmflowgan_cli.checkpoints.format import load, save
+from nmflowgan_cli.checkpoints.cards import with_part
+from nmflowgan_cli.checkpoints.format import load, save, write_whole
 
-ESSENTIAL = ("pictures", "patches", "kld", "std_ratio", "lags_real", "lags_fake", "channels_real", "channels_fake")
+Scores = Mapping[str, Any]
+
+ESSENTIAL = (
+    *("pictures", "patches", "kld", "kld_interval", "akld", "std_ratio", "std_curve", "mean_curve"),
+    *("lags_real", "lags_fake", "lags_difference", "channels_real", "channels_fake", "channels_difference"),
+)
+MODEL_COLUMNS = ("KLD", "95 % interval", "AKLD", "std error", "std curve", "mean curve", "lags", "channels")
+CELL_COLUMNS = (
+    *("pairs", "patches", "KLD", "95 % interval", "AKLD", "std ratio", "std curve", "mean curve"),
+    *("lags 1 / 2 / 3", "RG / RB / GB"),
+)
 
 
-def essentials(scores: dict[str, Any]) -> dict[str, Any]:
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("report", type=Path, help="what evaluate --json printed")
+    parser.add_argument("--command", required=True, help="the command that made the report")
+    parser.add_argument("--part", required=True, help="what it was measured on, like val: names the part of the card")
+    return parser.parse_args()
+
+
+def essentials(scores: Scores) -> dict[str, Any]:
     """The numbers worth carrying in a header, rounded."""
-    rounded = {name: scores[name] for name in ESSENTIAL}
-    return json.loads(json.dumps(rounded), parse_float=lambda text: round(float(text), 4))
-
-
-def row(name: str, scores: dict[str, Any]) -> str:
-    """A line of the card's tables."""
-    lags = " / ".join(
-        f"{fake:.2f} ({real:.2f})" for fake, real in zip(scores["lags_fake"], scores["lags_real"], strict=True)
+    return json.loads(
+        json.dumps({name: scores[name] for name in ESSENTIAL}), parse_float=lambda text: round(float(text), 4)
     )
-    red_green = f"{scores['channels_fake'][0]:.2f} ({scores['channels_real'][0]:.2f})"
-    numbers = f"{scores['pictures']} | {scores['patches']} | {scores['kld']:.4f} | {scores['std_ratio']:.3f}"
-    return f"| {name} | {numbers} | {lags} | {red_green} | {scores['std_curve']:.2f} | {scores['mean_curve']:.2f} |"
+
+
+def measured(model: Mapping[str, Any]) -> dict[str, Scores]:
+    """The scores of a model by what they are of: means first, then cameras."""
+    means = {name.replace("_", " "): model[name] for name in ("mean_of_cameras", "mean_of_cells")}
+    return {**means, **model["cameras"]}
+
+
+def number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def interval(scores: Scores) -> str:
+    low, high = scores["kld_interval"]
+    return "-" if low is None else f"{low:.4f} to {high:.4f}"
+
+
+def made_and_real(made: Iterable[float | None], real: Iterable[float | None]) -> str:
+    """Correlations of made noise, with the real ones in brackets."""
+    return " / ".join(f"{number(one, 2)} ({number(other, 2)})" for one, other in zip(made, real, strict=True))
+
+
+def cell_row(name: str, scores: Scores) -> list[str]:
+    """A line below CELL_COLUMNS."""
+    return [
+        name,
+        *(str(scores[count]) for count in ("pictures", "patches")),
+        *(number(scores["kld"], 4), interval(scores), number(scores["akld"], 3), number(scores["std_ratio"], 3)),
+        *(number(scores[curve], 2) for curve in ("std_curve", "mean_curve")),
+        made_and_real(scores["lags_fake"], scores["lags_real"]),
+        made_and_real(scores["channels_fake"], scores["channels_real"]),
+    ]
+
+
+def model_row(model: Mapping[str, Any], name: str) -> list[str]:
+    """A line below MODEL_COLUMNS: the mean of cameras."""
+    scores = model["mean_of_cameras"]
+    differences = (number(scores[kind], 3) for kind in ("akld", "std_error", "std_curve", "mean_curve"))
+    correlations = (number(scores[f"{kind}_difference"], 3) for kind in ("lags", "channels"))
+    note = f" ({model['note']})" if model["note"] else ""
+    return [f"{name}{note}", number(scores["kld"], 4), interval(scores), *differences, *correlations]
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown; the column of names has no heading."""
+    columns = ["", *columns]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [columns, ["---"] * len(columns), *rows])
+
+
+def tables(models: Iterable[Mapping[str, Any]], name: str, command: str) -> str:
+    """The part of the card: the models beside each other, then the first by camera, and by camera and ISO."""
+    first, *others = models
+    floor = number(first["mean_of_cameras"]["self_floor"], 4)
+    compared = [model_row(first, f"**{name}**"), *(model_row(other, other["name"]) for other in others)]
+    cells = [cell_row(f"{cell['camera']} {cell['iso']}", cell) for cell in first["cells"]]
+    by_camera = [cell_row(camera, scores) for camera, scores in measured(first).items()]
+    left_out = first["skipped_pairs"] + first["failed_pairs"]
+    return "\n\n".join(
+        [
+            f"```\n{command}\n```",
+            f"Mean of cameras{f', {left_out} pairs left out' if left_out else ''}; "
+            f"real noise against itself has a KLD of {floor}:",
+            table(MODEL_COLUMNS, compared),
+            f"{name} by camera, then by camera and ISO; correlations made (real):",
+            table(CELL_COLUMNS, [*by_camera, *cells]),
+        ]
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("report", type=Path)
-    parser.add_argument("--command", required=True, help="the command that made the report")
-    arguments = parser.parse_args()
-    (model,) = json.loads(arguments.report.read_text(encoding="utf-8"))["models"]
-    state, header = load(arguments.weights)
-    means = {"mean_of_cameras": model["mean_of_cameras"], "mean_of_cells": model["mean_of_cells"], **model["cameras"]}
-    metrics = {"command": arguments.command, **{name: essentials(scores) for name, scores in means.items()}}
-    save(arguments.weights, state, replace(header, metrics=metrics))
-    print("| | pairs | patches | KLD | std ratio | lags 1 / 2 / 3, made (real) | red-green | std curve | mean curve |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for name, scores in means.items():
-        print(row(name.replace("_", " "), scores))
-    for cell in model["cells"]:
-        print(row(f"{cell['camera']} {cell['iso']}", cell))
+    options = arguments()
+    models = json.loads(options.report.read_text(encoding="utf-8"))["models"]
+    state, header = load(options.weights)
+    name = header.name or options.weights.stem
+    card = options.weights.parent / "cards" / f"{name}.md"
+    text = with_part(card.read_text(encoding="utf-8"), f"metrics {options.part}", tables(models, name, options.command))
+    part = {"command": options.command, **{key: essentials(scores) for key, scores in measured(models[0]).items()}}
+    earlier = {key: value for key, value in header.metrics.items() if isinstance(value, dict) and "command" in value}
+    save(options.weights, state, replace(header, metrics={**earlier, options.part: part}))
+    write_whole(card, text.encode())
+    print(f"{options.weights} and {card}: {options.part}")
 
 
 if __name__ == "__main__":
