@@ -79,7 +79,7 @@ def _sample(source: int) -> Markup:
 def _curves(sources: Sources, condition: Condition) -> Markup:
     """Std and mean of the noise over the clean level, for each channel."""
     curves = {source: level_curves(noise.levels) for source, (_, noise) in sources.items()}
-    plots = element("div", *_level_plots(curves, f"{condition}, {_named(sources)}"), class_="plots")
+    plots = element("div", *level_plots(curves, f"{condition}, {_named(sources)}"), class_="plots")
     caption = "Noise against the clean level, in bins of 8 counts with at least 500 pixels."
     return element("figure", plots, element("figcaption", caption))
 
@@ -88,7 +88,8 @@ def _named(sources: Sources) -> str:
     return ", ".join(name for name, _ in sources.values())
 
 
-def _level_plots(curves: Mapping[int, tuple[FloatArray, FloatArray]], about: str) -> Iterable[Markup]:
+def level_plots(curves: Mapping[int, tuple[FloatArray, FloatArray]], about: str) -> Iterable[Markup]:
+    """Plots of the std of red, green and blue, then of the mean, from the `level_curves` of each source of noise."""
     for index, what in ((1, "std"), (0, "mean")):
         limits = shared_limits([pair[index].ravel() for pair in curves.values()])
         for channel, name in enumerate(CHANNEL_NAMES):
@@ -107,7 +108,7 @@ def _histogram(sources: Sources, condition: Condition) -> Markup:
 def _correlations(sources: Sources, condition: Condition) -> Markup:
     """A map for each source, mean of the channels, and the scale that all share."""
     maps = {name: noise.spatial.map().mean(0) for name, noise in (entry for _, entry in sources.items())}
-    limit = _limit(list(maps.values()))
+    limit = correlation_limit(list(maps.values()))
     plots = [
         correlation_plot(values, limit, title=name, label=f"{condition}: spatial correlation of the noise: {name}")
         for name, values in maps.items()
@@ -124,7 +125,7 @@ def _correlations(sources: Sources, condition: Condition) -> Markup:
     )
 
 
-def _limit(maps: Sequence[FloatArray]) -> float:
+def correlation_limit(maps: Sequence[FloatArray]) -> float:
     """The largest correlation outside of the middle, rounded up to a twentieth."""
     outside = np.array(maps)
     outside[:, REACH, REACH] = 0

@@ -1,0 +1,135 @@
+"""Figures for the card of weights that hold no photograph: noise against the clean level, and its correlation.
+
+For each camera the ISO with the most pixels is shown, real noise beside that of the weights, drawn as in the report of
+`nmflowgan evaluate`. Writes NAME-std.svg, NAME-mean.svg and NAME-correlation.svg.
+
+python scripts/card_figures.py NAME DATA --split val -o weights/cards/figures
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from nmflowgan_cli.checkpoints.format import write_whole
+from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.reading import Paired
+from nmflowgan_cli.evaluation.contenders import contenders, open_weights
+from nmflowgan_cli.evaluation.html_condition import correlation_limit, level_plots, noise_sources
+from nmflowgan_cli.evaluation.judging import Protocol
+from nmflowgan_cli.evaluation.markup import Markup, element
+from nmflowgan_cli.evaluation.metrics import level_curves
+from nmflowgan_cli.evaluation.plots import colour, correlation_plot, correlation_scale, dashes
+from nmflowgan_cli.evaluation.protocol import Evaluation, evaluate
+from nmflowgan_cli.evaluation.selection import select
+
+FIGURES = Path(__file__).parents[1] / "weights" / "cards" / "figures"
+STYLE = (
+    "svg { --series-1: #d55e00; --rule: #dcdcdc; color: #1c1c1c; fill: #1c1c1c; font: 10px sans-serif } "
+    "text.heading { font-size: 13px; font-weight: bold }"
+)
+HEADING, LEGEND, GAP = 20, 24, 6
+"""Heights above a row and above all rows, and between plots, in pixels."""
+LEVEL_SIZE, MAP_SIZE, SCALE_SIZE = (280, 180), (137, 144), (259, 36)
+"""Of the plots, in pixels."""
+
+Row = tuple[str, Sequence[Markup]]
+"""A heading and the plots below it."""
+
+
+def largest(pairs: Sequence[Paired]) -> list[Condition]:
+    """Of each camera the condition with the most pixels, the lowest ISO of equals."""
+    pixels: Counter[Condition] = Counter()
+    for pair in pairs:
+        number, height, width = pair.size()
+        pixels[pair.condition] += number * height * width
+    ranked = sorted(pixels, key=lambda condition: (condition.camera, -pixels[condition], condition.iso))
+    return list({condition.camera: condition for condition in reversed(ranked)}.values())[::-1]
+
+
+def level_rows(evaluation: Evaluation) -> tuple[list[Row], list[Row]]:
+    """Of each condition the curves of std, and those of mean: red, green and blue."""
+    deviations, means = [], []
+    for condition in evaluation.real:
+        curves = {
+            source: level_curves(noise.levels) for source, (_, noise) in noise_sources(evaluation, condition).items()
+        }
+        plots = list(level_plots(curves, str(condition)))
+        deviations.append((str(condition), plots[:3]))
+        means.append((str(condition), plots[3:]))
+    return deviations, means
+
+
+def correlation_rows(evaluation: Evaluation) -> list[Row]:
+    """Of each condition the maps of real and of made noise, mean of the channels, with one scale for all."""
+    maps = {
+        condition: {name: noise.spatial.map().mean(0) for name, noise in noise_sources(evaluation, condition).values()}
+        for condition in evaluation.real
+    }
+    limit = correlation_limit([each for named in maps.values() for each in named.values()])
+    rows: list[Row] = []
+    for condition, named in maps.items():
+        label = f"{condition}: spatial correlation of the noise: "
+        plots = [correlation_plot(each, limit, title=name, label=label + name) for name, each in named.items()]
+        rows.append((str(condition), plots))
+    return [*rows, ("", [correlation_scale(limit, label=f"colours of correlations from {-limit:g} to {limit:g}")])]
+
+
+def placed(plot: Markup, x: float, y: float, size: tuple[int, int]) -> Markup:
+    """A plot inside of another SVG."""
+    return Markup(plot.replace('width="100%"', f'x="{x:g}" y="{y:g}" width="{size[0]}" height="{size[1]}"', 1))
+
+
+def legend(names: Sequence[str]) -> list[Markup]:
+    """The lines of the sources of noise and their names, beside each other."""
+    parts = []
+    for source, name in enumerate(names):
+        x, style = 10 + 150 * source, {"stroke": colour(source), "stroke_dasharray": dashes(source) or None}
+        parts.append(element("line", x1=x, x2=x + 28, y1=12, y2=12, stroke_width=2, **style))
+        parts.append(element("text", name, x=x + 34, y=16))
+    return parts
+
+
+def sheet(rows: Sequence[Row], size: tuple[int, int], names: Sequence[str], label: str) -> str:
+    """All rows below each other, under a legend, as a picture that stands alone."""
+    parts, y = legend(names), LEGEND
+    for heading, plots in rows:
+        parts.append(element("text", heading, x=10, y=y + 14, class_="heading"))
+        own = size if heading else SCALE_SIZE
+        parts += [placed(plot, index * (own[0] + GAP), y + HEADING, own) for index, plot in enumerate(plots)]
+        y += HEADING + own[1]
+    width = max(max(len(plots) for _, plots in rows) * (size[0] + GAP), SCALE_SIZE[0])
+    background = element("rect", width=width, height=y, fill="#fff", stroke="none")
+    box = {"xmlns": "http://www.w3.org/2000/svg", "width": width, "height": y, "viewBox": f"0 0 {width} {y}"}
+    return element("svg", element("style", STYLE), background, *parts, role="img", aria_label=label, **box) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", help="name or path")
+    parser.add_argument("data", type=Path, help="paired data, as evaluate reads it")
+    parser.add_argument("--split", default="all", help="pairs to show (default: all)")
+    parser.add_argument("--limit", type=int, help="at most so many pairs of a camera and ISO (default: all)")
+    parser.add_argument("--output", "-o", type=Path, default=FIGURES, help=f"folder (default: {FIGURES})")
+    options = parser.parse_args()
+    pairs = select(options.data, options.split, limit=options.limit)
+    shown = largest(pairs)
+    entries = contenders([options.weights], [], fit_note="", load=open_weights(None))
+    chosen = sorted((pair for pair in pairs if pair.condition in shown), key=lambda pair: shown.index(pair.condition))
+    evaluation = evaluate(chosen, entries, Protocol())
+    name = Path(options.weights).stem
+    names = ("real", name)
+    deviations, means = level_rows(evaluation)
+    figures = {
+        "std": sheet(deviations, LEVEL_SIZE, names, f"std of real and made noise against the clean level: {name}"),
+        "mean": sheet(means, LEVEL_SIZE, names, f"mean of real and made noise against the clean level: {name}"),
+        "correlation": sheet(correlation_rows(evaluation), MAP_SIZE, (), f"correlation of real and made noise: {name}"),
+    }
+    for kind, text in figures.items():
+        path = options.output / f"{name}-{kind}.svg"
+        write_whole(path, text.encode())
+        print(f"{path}: {len(text.encode()) / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
