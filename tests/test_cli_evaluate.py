@@ -190,3 +190,12 @@ def test_clean_and_noisy_folders_need_a_camera_and_an_iso(data, tmp_path):
     assert "--camera and --iso" in refused.stderr
     done = _evaluate(tmp_path, "-m", "awgn", "--camera", "iphone 7", "--iso", 100, "--json")
     assert done.returncode == 0
+
+
+def test_one_camera_alone_is_evaluated_by_its_name(data):
+    done = _evaluate(data, "-m", "awgn", "--camera", "galaxy s6", "--json")
+    found = json.loads(done.stdout)
+    assert (found["data"]["pairs"], {cell["camera"] for cell in found["models"][0]["cells"]}) == (2, {"S6"})
+    refused = _evaluate(data, "-m", "awgn", "--camera", "GP")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "camera 'GP' is unknown" in refused.stderr

@@ -60,7 +60,9 @@ def evaluate(
             help="Pairs to fit awgn, heteroscedastic and oracle on.  [default: as --split; train with table1]"
         ),
     ] = "",
-    camera: Annotated[str, typer.Option(help="Camera of clean/ and noisy/, where paths do not say it.")] = "",
+    camera: Annotated[
+        str, typer.Option(help="The only camera to evaluate; also names that of clean/ and noisy/.  [default: all]")
+    ] = "",
     iso: Annotated[int | None, typer.Option(min=1, help="ISO of clean/ and noisy/, where paths do not say it.")] = None,
     patch: Annotated[int | None, typer.Option(min=1, help="Side of the patches in pixels.  [default: 96]")] = None,
     step: Annotated[int | None, typer.Option(min=1, help="Pixels from patch to patch.  [default: as --patch]")] = None,

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.conditions import Condition, camera_code
 from nmflowgan_cli.data import folders, hdf5, pairs, sidd, sidd_blocks
 from nmflowgan_cli.errors import UsageError
 
@@ -72,6 +72,14 @@ def read_paired(data: Path, *, condition: Condition | None = None) -> tuple[Sequ
     if folders.is_folder_pair(data):
         return folders.read_folder_pair(data, condition), ""
     raise UsageError(f"{data} is not paired data", "expected SIDD's folders, a manifest, clean/ and noisy/, or HDF5")
+
+
+def of_camera(pairs: Sequence[Paired], camera: str) -> Sequence[Paired]:
+    """The pairs of a camera, by its code or name; all where it is empty. ConditionError for one that none is of."""
+    if not camera:
+        return pairs
+    code = camera_code(camera, tuple(dict.fromkeys(pair.condition.camera for pair in pairs)))
+    return [pair for pair in pairs if pair.condition.camera == code]
 
 
 def divide(found: Iterable[Paired], split: str = "") -> Splits:

@@ -118,7 +118,7 @@ def _columns(protocol: Protocol, *, official: bool) -> Columns:
 
 def number(value: float, digits: int = 4) -> str:
     """A number of so many digits after the point; a dash where unknown."""
-    return UNKNOWN if math.isnan(value) else f"{value:.{digits}f}"
+    return UNKNOWN if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.00
 
 
 def between(low: float, high: float) -> str:

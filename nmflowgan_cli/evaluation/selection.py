@@ -7,7 +7,7 @@ from typing import Any
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.pairs import written_camera
-from nmflowgan_cli.data.reading import Paired, allot, read_paired
+from nmflowgan_cli.data.reading import Paired, allot, of_camera, read_paired
 from nmflowgan_cli.errors import UsageError
 
 
@@ -17,12 +17,12 @@ def select(
     """The pairs that `data` names (see `data.reading.read_paired`), at most `limit` of a camera and ISO.
 
     `split`: "all"; "train" or "val" as the data say, or for SIDD's folders as the paper has them; "nm-flowgan" for the
-    paper's 22 test instances; else scenes, separated by commas. `camera`, `iso`: of clean/ and noisy/ that do not say
-    theirs. Raises UsageError where no pair is left.
+    paper's 22 test instances; else scenes, separated by commas. `camera`: the only one, and that of clean/ and noisy/
+    that do not say theirs, like `iso`. Raises UsageError where no pair is left.
     """
     condition = Condition(written_camera(camera), iso) if camera and iso else None
     found, usual = read_paired(data, condition=condition)
-    chosen = list(_chosen(found, usual, split))
+    chosen = list(_chosen(of_camera(found, camera), usual, split))
     if not chosen:
         raise UsageError(f"{data} has no pairs in the split {split!r}", f"it has {len(found)} in all")
     return _limited(chosen, limit)

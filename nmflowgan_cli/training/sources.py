@@ -8,7 +8,7 @@ from nmflowgan_cli.conditions import Condition, camera_code
 from nmflowgan_cli.data.mixing import MixedSource
 from nmflowgan_cli.data.patches import Balance, PairSource, census
 from nmflowgan_cli.data.profiles import camera_profiles
-from nmflowgan_cli.data.reading import Paired, Splits, divide, read_paired
+from nmflowgan_cli.data.reading import Paired, Splits, divide, of_camera, read_paired
 from nmflowgan_cli.data.simulate import Simulator, Source, load_clean
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.models.rendering import PERIOD, Rendering
@@ -76,7 +76,7 @@ def read_splits(options: DataOptions) -> Splits:
         return {"train": [], "val": []}
     condition = Condition(_known_code(options.camera), options.iso) if options.camera and options.iso else None
     found, usual = read_paired(options.pairs, condition=condition)
-    return divide(_of_camera(found, options.camera), options.split or usual)
+    return divide(of_camera(found, options.camera), options.split or usual)
 
 
 def census_toml(options: DataOptions, patch: int) -> str:
@@ -109,10 +109,3 @@ def _known_code(camera: str) -> str:
         return camera_code(camera)
     except UsageError:
         return camera
-
-
-def _of_camera(pairs: Sequence[Paired], camera: str) -> Sequence[Paired]:
-    if not camera:
-        return pairs
-    code = camera_code(camera, tuple(dict.fromkeys(pair.condition.camera for pair in pairs)))
-    return [pair for pair in pairs if pair.condition.camera == code]
