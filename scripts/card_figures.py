@@ -22,14 +22,15 @@ from nmflowgan_cli.evaluation.metrics import level_curves
 from nmflowgan_cli.evaluation.plots import colour, correlation_plot, correlation_scale, dashes
 from nmflowgan_cli.evaluation.protocol import Evaluation, evaluate
 from nmflowgan_cli.evaluation.selection import select
+from nmflowgan_cli.moments import FloatArray
 
 FIGURES = Path(__file__).parents[1] / "weights" / "cards" / "figures"
 STYLE = (
     "svg { --series-1: #d55e00; --rule: #dcdcdc; color: #1c1c1c; fill: #1c1c1c; font: 10px sans-serif } "
     "text.heading { font-size: 13px; font-weight: bold }"
 )
-HEADING, LEGEND, GAP = 20, 24, 6
-"""Heights above a row and above all rows, and between plots, in pixels."""
+HEADING, LEGEND, GAP, MARGIN = 24, 24, 6, 10
+"""Heights above a row and above all rows, between plots, and left of them, in pixels."""
 LEVEL_SIZE, MAP_SIZE, SCALE_SIZE = (280, 180), (137, 144), (259, 36)
 """Of the plots, in pixels."""
 
@@ -61,18 +62,19 @@ def level_rows(evaluation: Evaluation) -> tuple[list[Row], list[Row]]:
 
 
 def correlation_rows(evaluation: Evaluation) -> list[Row]:
-    """Of each condition the maps of real and of made noise, mean of the channels, with one scale for all."""
-    maps = {
-        condition: {name: noise.spatial.map().mean(0) for name, noise in noise_sources(evaluation, condition).values()}
-        for condition in evaluation.real
-    }
-    limit = correlation_limit([each for named in maps.values() for each in named.values()])
-    rows: list[Row] = []
-    for condition, named in maps.items():
-        label = f"{condition}: spatial correlation of the noise: "
-        plots = [correlation_plot(each, limit, title=name, label=label + name) for name, each in named.items()]
-        rows.append((str(condition), plots))
-    return [*rows, ("", [correlation_scale(limit, label=f"colours of correlations from {-limit:g} to {limit:g}")])]
+    """The maps of all conditions, mean of the channels: of the real noise, then of the made one; and their scale."""
+    sources = {condition: noise_sources(evaluation, condition).values() for condition in evaluation.real}
+    maps: dict[str, dict[Condition, FloatArray]] = {}
+    for condition, named in sources.items():
+        for name, noise in named:
+            maps.setdefault(name, {})[condition] = noise.spatial.map().mean(0)
+    limit = correlation_limit([each for by_condition in maps.values() for each in by_condition.values()])
+    scale = correlation_scale(limit, label=f"colours of correlations from {-limit:g} to {limit:g}")
+    rows: list[Row] = [
+        (name, [correlation_plot(each, limit, title=str(c), label=f"{name}: {c}") for c, each in by_condition.items()])
+        for name, by_condition in maps.items()
+    ]
+    return [*rows, ("", [scale])]
 
 
 def placed(plot: Markup, x: float, y: float, size: tuple[int, int]) -> Markup:
@@ -84,7 +86,7 @@ def legend(names: Sequence[str]) -> list[Markup]:
     """The lines of the sources of noise and their names, beside each other."""
     parts = []
     for source, name in enumerate(names):
-        x, style = 10 + 150 * source, {"stroke": colour(source), "stroke_dasharray": dashes(source) or None}
+        x, style = MARGIN + 150 * source, {"stroke": colour(source), "stroke_dasharray": dashes(source) or None}
         parts.append(element("line", x1=x, x2=x + 28, y1=12, y2=12, stroke_width=2, **style))
         parts.append(element("text", name, x=x + 34, y=16))
     return parts
@@ -92,13 +94,13 @@ def legend(names: Sequence[str]) -> list[Markup]:
 
 def sheet(rows: Sequence[Row], size: tuple[int, int], names: Sequence[str], label: str) -> str:
     """All rows below each other, under a legend, as a picture that stands alone."""
-    parts, y = legend(names), LEGEND
+    parts, y = legend(names), LEGEND if names else 0
     for heading, plots in rows:
-        parts.append(element("text", heading, x=10, y=y + 14, class_="heading"))
+        parts.append(element("text", heading, x=MARGIN, y=y + 18, class_="heading"))
         own = size if heading else SCALE_SIZE
-        parts += [placed(plot, index * (own[0] + GAP), y + HEADING, own) for index, plot in enumerate(plots)]
+        parts += [placed(plot, MARGIN + index * (own[0] + GAP), y + HEADING, own) for index, plot in enumerate(plots)]
         y += HEADING + own[1]
-    width = max(max(len(plots) for _, plots in rows) * (size[0] + GAP), SCALE_SIZE[0])
+    width = MARGIN + max(max(len(plots) for _, plots in rows) * (size[0] + GAP), SCALE_SIZE[0] + GAP)
     background = element("rect", width=width, height=y, fill="#fff", stroke="none")
     box = {"xmlns": "http://www.w3.org/2000/svg", "width": width, "height": y, "viewBox": f"0 0 {width} {y}"}
     return element("svg", element("style", STYLE), background, *parts, role="img", aria_label=label, **box) + "\n"
