@@ -15,6 +15,7 @@ import pytest
 
 from nmflowgan_cli.checkpoints import hub
 from nmflowgan_cli.errors import ConditionError, WeightsError
+from nmflowgan_cli.synthesis.weights import _knowing
 
 CONTENT = bytes(range(256)) * 400
 FIELDS = {"size": len(CONTENT), "terms": "any", "url": None, "camera_names": {"X1": "Xylo Eins"}}
@@ -191,6 +192,14 @@ def test_the_first_weights_that_know_all_cameras_are_taken(source):
 def test_an_unknown_camera_lists_those_of_all_weights(source):
     with pytest.raises(ConditionError, match=r"'N6' is unknown \(known cameras: IP .*, S6 .*, G4 .*, X1 \(Xylo Eins\)"):
         hub.for_cameras(["N6"])
+
+
+@pytest.mark.parametrize(
+    ("cameras", "name"),
+    [(["random"], "one"), (["G4"], "two"), (["S6,Random", "G4"], "two"), (["lg g4, S6"], "two"), (["S6", "IP"], "one")],
+)
+def test_without_a_name_the_cameras_of_the_command_line_decide(source, cameras, name):
+    assert _knowing(cameras) == name
 
 
 def test_cameras_that_no_weights_know_together_are_told_apart(source):
