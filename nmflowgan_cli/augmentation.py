@@ -116,7 +116,7 @@ def _batch(clean: Any, device: torch.device) -> tuple[Tensor, bool]:
     if isinstance(clean, np.ndarray):
         if clean.dtype != np.uint8 or clean.ndim not in (3, 4) or clean.shape[-1] != 3 or clean.size == 0:
             raise PictureError(f"an array of shape {clean.shape} and type {clean.dtype}", "(H, W, 3) uint8, or a batch")
-        counts = torch.from_numpy(np.ascontiguousarray(clean)).to(device).movedim(-1, -3).float()
+        counts = torch.from_numpy(np.array(clean, order="C")).to(device).movedim(-1, -3).float()
     elif isinstance(clean, Tensor):
         known = clean.dtype == torch.uint8 or clean.is_floating_point()
         if not known or clean.ndim not in (3, 4) or clean.shape[-3] != 3 or clean.numel() == 0:

@@ -200,3 +200,11 @@ def test_tensors_are_computed_where_they_are(lite: Path) -> None:
     assert noisy.is_cuda
     assert torch.equal(noisy, noise(TENSOR.cuda(), index=range(4)))
     assert not torch.equal(noisy, TENSOR.cuda())
+
+
+def test_pictures_that_may_not_be_written_to_are_taken_as_they_are(lite: Path) -> None:
+    """As numpy.asarray gives them of a PIL picture; torch warns of such arrays, and warnings are errors here."""
+    picture = CLEAN[0].copy()
+    picture.flags.writeable = False
+    noise = AddCameraNoise(lite, camera="IP", iso=400)
+    np.testing.assert_array_equal(noise(picture, index=0), noise(CLEAN[0], index=0))
