@@ -17,7 +17,7 @@ from typing import Any
 
 from nmflowgan_cli.checkpoints.cards import with_part
 from nmflowgan_cli.checkpoints.format import load, save, write_whole
-from nmflowgan_cli.conditions import CAMERA_NAMES, Vocabulary
+from nmflowgan_cli.training.card import camera_table
 
 Scores = Mapping[str, Any]
 
@@ -115,24 +115,13 @@ def tables(models: Iterable[Mapping[str, Any]], name: str, command: str) -> str:
     )
 
 
-def cameras(vocabulary: Vocabulary) -> str:
-    """The table of cameras, with the ISOs that each was trained at."""
-    names = {**CAMERA_NAMES, **vocabulary.names}
-    rows = (
-        [f"`{camera}`", names.get(camera, camera), ", ".join(map(str, vocabulary.trained_isos(camera)))]
-        for camera in vocabulary.cameras
-        if vocabulary.trained_isos(camera)
-    )
-    return table(("camera", "trained at ISO"), rows)
-
-
 def main() -> None:
     options = arguments()
     models = json.loads(options.report.read_text(encoding="utf-8"))["models"]
     state, header = load(options.weights)
     name = header.name or options.weights.stem
     card = options.weights.parent / "cards" / f"{name}.md"
-    text = with_part(card.read_text(encoding="utf-8"), "cameras", cameras(header.vocabulary))
+    text = with_part(card.read_text(encoding="utf-8"), "cameras", camera_table(header.vocabulary))
     text = with_part(text, f"metrics {options.part}", tables(models, name, options.command))
     part = {"command": options.command, **{key: essentials(scores) for key, scores in measured(models[0]).items()}}
     earlier = {key: value for key, value in header.metrics.items() if isinstance(value, dict) and "command" in value}

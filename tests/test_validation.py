@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from nmflowgan_cli.checkpoints import cards
 from nmflowgan_cli.checkpoints.build import load_model
 from nmflowgan_cli.checkpoints.format import Header, read_header
 from nmflowgan_cli.conditions import Vocabulary
@@ -195,6 +196,7 @@ def test_a_card_tells_how_the_weights_were_made(source, tmp_path):
         "flow_rate = 0.003",
     ):
         assert told in text
+    assert cards.command(cards.sections(text)["Training"]) == "nmflowgan train --simulate photos -o run"
     header = Header(architecture="lite", options={}, vocabulary=source.vocabulary(10), name="x", terms="MIT")
     told = card(header, recipe.lite(), command="", seed=1, seconds=90, best={})
     assert "license: mit" in told

@@ -33,8 +33,9 @@ def points(section: str) -> list[str]:
 
 
 def command(section: str) -> str:
-    """The first code of a section; empty where there is none."""
-    found = re.search(r"^```\w*\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
+    """The first code of a section, a block or else within a line; empty where there is none."""
+    block = re.search(r"^```\w*\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
+    found = block or re.search(r"`([^`]+)`", section)
     return found[1].strip() if found else ""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from nmflowgan_cli.checkpoints.format import LICENCES, Header
-from nmflowgan_cli.conditions import CAMERA_NAMES
+from nmflowgan_cli.conditions import CAMERA_NAMES, Vocabulary
 from nmflowgan_cli.training.recipe import Recipe, to_toml
 
 FILE = "card.md"
@@ -27,13 +27,8 @@ def card(header: Header, recipe: Recipe, *, command: str, seed: int, seconds: fl
 
 def draft(header: Header, sentence: str, facts: Mapping[str, str], *, recipe: str = "") -> str:
     """A card of any weights. `sentence` says what they are, without its full stop; `facts` how they came about, by
-    name; `recipe` is TOML.
+    name; `recipe` is TOML. Tables of measured numbers are put in by scripts/record_metrics.py.
     """
-    names = {**CAMERA_NAMES, **header.vocabulary.names}
-    trained = {
-        camera: ", ".join(map(str, header.vocabulary.trained_isos(camera))) for camera in header.vocabulary.cameras
-    }
-    told = {"Data": "; ".join(header.data) or "not told", "Terms": header.terms or "not told", **facts}
     return "\n".join(
         [
             "---",
@@ -47,15 +42,26 @@ def draft(header: Header, sentence: str, facts: Mapping[str, str], *, recipe: st
             "",
             f"{sentence}, trained with nmflowgan-cli {header.tool_version}.",
             "",
-            "| camera | trained at ISO |",
-            "|---|---|",
-            *(f"| {names.get(camera, camera)} | {isos} |" for camera, isos in trained.items() if isos),
-            "",
-            *(f"- **{name}**: {value}" for name, value in told.items()),
-            "",
+            *("<!-- cameras -->", camera_table(header.vocabulary), "<!-- end of cameras -->", ""),
+            *("## Data and terms", "", f"- **Data**: {'; '.join(header.data) or 'not told'}"),
+            *(f"- **Terms**: {header.terms or 'not told'}", ""),
+            *("## Training", "", *(f"- **{name}**: {value}" for name, value in facts.items()), ""),
+            *("<!-- metrics val -->", "<!-- end of metrics val -->", ""),
             *(["## Recipe", "", "```toml", recipe, "```", ""] if recipe else []),
         ]
     )
+
+
+def camera_table(vocabulary: Vocabulary) -> str:
+    """A table in Markdown of the cameras, with the ISOs that each was trained at."""
+    names = {**CAMERA_NAMES, **vocabulary.names}
+    trained = {camera: vocabulary.trained_isos(camera) for camera in vocabulary.cameras}
+    rows = (
+        f"| `{camera}` | {names.get(camera, camera)} | {', '.join(map(str, isos))} |"
+        for camera, isos in trained.items()
+        if isos
+    )
+    return "\n".join(["| code | camera | trained at ISO |", "|---|---|---|", *rows])
 
 
 def code(command: str) -> str:
