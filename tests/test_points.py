@@ -9,6 +9,7 @@ from scipy import stats
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.data.simulate import UNKNOWN_PHASE, Batch
+from nmflowgan_cli.models import texture
 from nmflowgan_cli.models.base import encode
 from nmflowgan_cli.models.flow import likelihood
 from nmflowgan_cli.models.lite import LiteNMFlowGAN
@@ -79,6 +80,22 @@ def test_the_phase_is_that_under_which_the_model_made_the_picture(model):
     given, _, rounded, _ = made_by(model, 255)
     found = points.likeliest_phases(model, given.clean * 256 - 0.5, rounded, given.code)
     assert found.tolist() == [0, 1, 2, 3] * 2
+
+
+def test_on_sharp_edges_the_model_speaks_for_itself():
+    """Pixels that pairs cannot be trusted in are drawn from the model: they teach it nothing, on average."""
+    torch.manual_seed(0)
+    model = LiteNMFlowGAN(VOCABULARY, rendered="camera").eval()
+    clean = torch.full((4, 3, 64, 64), 90.0)
+    clean[..., 32:] += 100
+    conditions = [Condition("IP", 800)] * 4
+    batch = Batch(clean, clean.clone(), conditions, torch.full((4,), UNKNOWN_PHASE), torch.ones(4, dtype=torch.bool))
+    completed = points.complete(model, batch)
+    edges = texture.edges(clean).expand_as(clean)
+    assert_round_and_clip_to(completed.noisy[~edges], batch.noisy[~edges])
+    given = model.given(clean, encode(VOCABULARY, conditions))
+    _, latents = likelihood(model.flow, completed.noisy, given, 0.5)
+    assert latents[edges].std().item() == pytest.approx(1, abs=0.05)
 
 
 def test_only_real_patches_are_completed(model):

@@ -18,18 +18,32 @@ REACH = 12
 """How far a pixel can be that matters to another: the coarse scale reaches 2 + 4 pixels, its window 6."""
 FAINTEST = 0.05
 """Energy in squared counts below which there is no texture, but the rounding of the picture."""
+BUSIEST = 25.0
+"""Energy in squared counts above which there are edges rather than texture: noise grows no further."""
+STEEPEST = 40.0
+"""Counts from the darkest to the brightest of 5x5 pixels above which an edge is too sharp for pairs to be trusted."""
 
 
 def texture(clean: Tensor) -> Tensor:
-    """Of clean pictures (N, 3, H, W) in the flow domain: fine scale near by, fine and coarse scale around; -0.8 to 2.
+    """Of clean pictures (N, 3, H, W) in the flow domain: fine scale near by, fine and coarse scale around.
 
-    Returns float32 (N, 3, H, W).
+    Returns float32 (N, 3, H, W), from -0.75 (none) to 0.8.
     """
     grey = LEVELS * clean.mean(1, keepdim=True)
     smooth = _blurred(grey, 1)
     fine, coarse = (grey - smooth).square(), (smooth - _blurred(smooth, 2)).square()
     energies = (_averaged(fine, 2), _averaged(fine, 6), _averaged(coarse, 6))
-    return (torch.cat(energies, 1) + FAINTEST).log() / 4
+    return (torch.cat(energies, 1).clamp_max(BUSIEST) + FAINTEST).log() / 4
+
+
+def edges(clean: Tensor) -> Tensor:
+    """Where clean counts (N, 3, H, W) have sharp edges: bool (N, 1, H, W).
+
+    There the difference of a pair is sharpening, and shots that do not quite cover each other, more than noise.
+    """
+    grey = clean.mean(1, keepdim=True)
+    brightest, darkest = (functional.max_pool2d(sign * grey, 5, stride=1, padding=2) for sign in (1, -1))
+    return brightest + darkest > STEEPEST
 
 
 def _blurred(picture: Tensor, spacing: int) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nmflowgan_cli.data.simulate import Batch
-from nmflowgan_cli.models import transfer
+from nmflowgan_cli.models import texture, transfer
 from nmflowgan_cli.models.base import encode
 from nmflowgan_cli.models.flow import LEVELS, Code, ConditionalAffine, Given
 from nmflowgan_cli.models.lite import WHITE, ChannelMixing, LiteNMFlowGAN
@@ -41,9 +41,12 @@ def complete(model: LiteNMFlowGAN, batch: Batch) -> Batch:
     conditions = [batch.conditions[index] for index in real.nonzero()[:, 0].tolist()]
     code = encode(model.vocabulary, conditions).to(clean.device)
     phases = likeliest_phases(model, clean, noisy, code)
+    given = model.given(clean, code, phases)
+    points = points_of_counts(model, noisy, given, start[real], sweep[real])
+    if model.rendering == "camera":
+        points = without_edges(model, points, clean, given, distributed.randn_like(batch.noisy)[real])
     all_noisy, all_phases = batch.noisy.clone(), batch.phase.clone()
-    all_noisy[real] = points_of_counts(model, noisy, model.given(clean, code, phases), start[real], sweep[real])
-    all_phases[real] = phases
+    all_noisy[real], all_phases[real] = points, phases
     return batch._replace(noisy=all_noisy, phase=all_phases, rounded=None)
 
 
@@ -84,6 +87,14 @@ def points_of_counts(model: LiteNMFlowGAN, noisy: Tensor, given: Given, start: T
         latents = latents + column * (drawn - noise[:, channel])[:, None]
         noise[:, channel] = drawn
     return WHITE * transfer.from_linear(noise + clean)
+
+
+def without_edges(model: LiteNMFlowGAN, points: Tensor, clean: Tensor, given: Given, latents: Tensor) -> Tensor:
+    """`points` (N, 3, H, W) with draws from the model itself on sharp edges, where pairs cannot be trusted.
+
+    Values that are missing are drawn like values that were rounded: on average they teach the model nothing.
+    """
+    return torch.where(texture.edges(clean), model.noisy(latents, given), points)
 
 
 def whitening(model: LiteNMFlowGAN, given: Given) -> tuple[Tensor, Tensor]:
