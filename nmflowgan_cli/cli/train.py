@@ -66,8 +66,8 @@ def train(
     noise: Annotated[
         str,
         typer.Option(
-            help="Noise that dncnn learns from: real, awgn or heteroscedastic (fitted on DATA), isp, or weights.  "
-            "[default: real]"
+            help="Noise that dncnn learns from: real, awgn or heteroscedastic (fitted on DATA), isp, or weights.",
+            show_default=True,
         ),
     ] = "real",
     simulate: Annotated[Path | None, typer.Option(help="Folder of clean photographs, for simulated pairs.")] = None,

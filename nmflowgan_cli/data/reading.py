@@ -71,7 +71,10 @@ def read_paired(data: Path, *, condition: Condition | None = None) -> tuple[Sequ
         return sidd.read_sidd(data), "nm-flowgan"
     if folders.is_folder_pair(data):
         return folders.read_folder_pair(data, condition), ""
-    raise UsageError(f"{data} is not paired data", "expected SIDD's folders, a manifest, clean/ and noisy/, or HDF5")
+    wanted = (
+        "expected SIDD's folders, a manifest, clean/ and noisy/, or HDF5; make-pairs takes clean pictures with --camera"
+    )
+    raise UsageError(f"{data} is not paired data", wanted)
 
 
 def of_camera(pairs: Sequence[Paired], camera: str) -> Sequence[Paired]:
