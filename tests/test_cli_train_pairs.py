@@ -53,7 +53,8 @@ def test_a_new_camera_is_added_to_weights(data, tmp_path):
     assert done.returncode == 0, done.stderr
     info = [sys.executable, "-m", "nmflowgan_cli", "weights", "info", done.stdout.strip(), "--json"]
     header = json.loads(subprocess.run(info, capture_output=True, text=True, check=True).stdout)
-    assert (header["cameras"], header["camera_names"]) == (["IP", "X1"], {"X1": "Fine X100"})
+    assert header["cameras"] == ["IP", "X1"]
+    assert header["camera_names"] == {"IP": "Apple iPhone 7", "X1": "Fine X100"}
     assert (header["isos"], header["terms"], header["data"][0]) == ([800, 640], "MIT", "weights first")
     noisy = [sys.executable, "-m", "nmflowgan_cli", "synthesize", str(data / "a.png"), "--weights", done.stdout.strip()]
     made = [*noisy, "-c", "fine x100", "-i", "640", "-o", str(tmp_path / "noisy.png")]
