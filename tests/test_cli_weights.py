@@ -98,7 +98,7 @@ def test_from_list_to_fetch_to_verify(registry, own_cache):
 
     (own_cache / "small.safetensors").write_bytes(b"damaged")
     damaged = run("verify", registry=registry)
-    assert (damaged.returncode, damaged.stdout) == (4, f"{name}: damaged\n")
+    assert (damaged.returncode, damaged.stdout) == (4, f"{name}: differs\n")
     assert "weights fetch" in damaged.stderr
     assert run("fetch", name, registry=registry).returncode == 0
     assert run("verify", name, registry=registry).stdout == f"{name}: ok\n"

@@ -105,7 +105,7 @@ def test_unknown_names_and_absent_files_list_what_exists(source):
 def test_a_damaged_file_in_the_cache_is_replaced(source, content):
     path = hub.resolve("one")
     path.write_bytes(content)
-    assert hub.state(hub.registry().entry("one")) == "damaged"
+    assert hub.state(hub.registry().entry("one")) == "differs"
     assert hub.resolve("one").read_bytes() == (source / "one.safetensors").read_bytes()
 
 

@@ -25,7 +25,7 @@ SUFFIX = ".safetensors"
 TIMEOUT = 30
 """Seconds without an answer after which a download is given up."""
 
-State = Literal["ok", "absent", "damaged"]
+State = Literal["ok", "absent", "differs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ def is_path(name_or_path: str | Path) -> bool:
 
 
 def install(entry: Entry, source: Registry, flag: Path | None = None, *, offline: bool | None = None) -> Path:
-    """The verified file of `entry` in the cache; fetched where it is absent or damaged; raises WeightsError."""
+    """The verified file of `entry` in the cache; fetched where it is absent or differs; raises WeightsError."""
     target = cache_dir(flag) / entry.file
     if state(entry, flag) == "ok":
         return target
@@ -153,11 +153,11 @@ def state(entry: Entry, flag: Path | None = None) -> State:
     """Whether the file of `entry` in the cache is there, and is what the registry says."""
     target = cache_dir(flag) / entry.file
     try:
-        return "ok" if sha256(target) == entry.sha256 else "damaged"
+        return "ok" if sha256(target) == entry.sha256 else "differs"
     except (FileNotFoundError, NotADirectoryError):
         return "absent"
     except OSError:
-        return "damaged"
+        return "differs"
 
 
 def local_file(entry: Entry, flag: Path | None = None) -> Path | None:

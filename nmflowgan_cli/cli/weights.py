@@ -48,7 +48,7 @@ def _with_state(entry: "Entry", cache_dir: Path | None) -> dict[str, Any]:
 def list_weights(*, as_json: options.Json = False, cache_dir: options.CacheDir = None) -> None:
     """List the weights known by name.
 
-    Name, cameras with the ISOs that they were trained on, size, whether the file is in the cache (ok, absent, damaged),
+    Name, cameras with the ISOs that they were trained on, size, whether the file is in the cache (ok, absent, or differs: damaged, or of another version),
     terms.
     """
     rows = [_with_state(entry, cache_dir) for entry in _entries(None)]
@@ -141,7 +141,7 @@ def verify(
 ) -> None:
     """Check fetched weights against SHA-256.
 
-    Exit code 4 if any is damaged, or the named one absent.
+    Exit code 4 if any differs from the registry, or the named one absent.
     """
     states = {entry.name: _with_state(entry, cache_dir)["state"] for entry in _entries(name)}
     if as_json:
@@ -149,9 +149,11 @@ def verify(
     else:
         for entry, found in states.items():
             typer.echo(f"{entry}: {found}")
-    bad = [entry for entry, found in states.items() if found == "damaged" or (name and found == "absent")]
+    bad = [entry for entry, found in states.items() if found == "differs" or (name and found == "absent")]
     if bad:
-        raise WeightsError(f"damaged or absent: {', '.join(bad)}", f"nmflowgan weights fetch {bad[0]}")
+        raise WeightsError(
+            f"damaged, of another version, or absent: {', '.join(bad)}", f"nmflowgan weights fetch {bad[0]}"
+        )
 
 
 @app.command("import", epilog=_examples("import NMFlowGAN.pth -o official.safetensors", "info official.safetensors"))
