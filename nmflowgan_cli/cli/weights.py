@@ -48,8 +48,8 @@ def _with_state(entry: "Entry", cache_dir: Path | None) -> dict[str, Any]:
 def list_weights(*, as_json: options.Json = False, cache_dir: options.CacheDir = None) -> None:
     """List the weights known by name.
 
-    Name, cameras with the ISOs that they were trained on, size, terms, and whether the file is in the cache: ok, absent,
-    or differs (damaged, or of another version).
+    Name, cameras with the ISOs that they were trained on, size, terms, and whether the file is in the cache: ok,
+    absent, or differs (damaged, or of another version).
     """
     rows = [_with_state(entry, cache_dir) for entry in _entries(None)]
     if as_json:
