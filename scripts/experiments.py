@@ -17,10 +17,15 @@ def nmflowgan(*arguments: str | Path) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+def rows_of(manifest: Path) -> list[Row]:
+    """The rows of a CSV manifest."""
+    with manifest.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def part_of(manifest: Path, chosen: Callable[[Row], bool], to: Path, **changes: str) -> Path:
     """A CSV manifest at `to` of the rows that are `chosen`, with `changes` in every one; paths become absolute."""
-    with manifest.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if chosen(row)]
+    rows = [row for row in rows_of(manifest) if chosen(row)]
     folder = manifest.parent.resolve()
     to.parent.mkdir(parents=True, exist_ok=True)
     with to.open("w", encoding="utf-8", newline="") as file:

@@ -10,7 +10,7 @@ comparison that favours it. Prints a Markdown table.
 import argparse
 from pathlib import Path
 
-from experiments import Row, nmflowgan, part_of, scores
+from experiments import Row, nmflowgan, part_of, rows_of, scores
 
 
 def cell(row: Row) -> str:
@@ -32,6 +32,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs=2, default=(900, 300), help="of flow and spatial network")
     parser.add_argument("--runs", type=Path, required=True)
     arguments = parser.parse_args()
+    known = {cell(row) for row in rows_of(arguments.manifest) if row["split"] == "train"}
+    if unknown := set(arguments.cells) - known:
+        raise SystemExit(f"no training pairs of {', '.join(sorted(unknown))}: leaving them out changes nothing")
     left_out = part_of(
         arguments.manifest, lambda row: cell(row) not in arguments.cells, arguments.runs / "left_out.csv"
     )
