@@ -15,7 +15,7 @@ from nmflowgan_cli.checkpoints.build import load_model
 from nmflowgan_cli.checkpoints.hub import resolve
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.models.base import Fields, encode
-from nmflowgan_cli.models.paper import PaperNMFlowGAN
+from nmflowgan_cli.models.nmflowgan.paper import PaperNMFlowGAN
 from nmflowgan_cli.synthesis.engine import synthesize
 
 CONDITION = Condition("IP", 800)

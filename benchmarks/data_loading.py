@@ -21,13 +21,14 @@ import torch
 from PIL import Image
 
 from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.data.folders import read_folder_pair
 from nmflowgan_cli.data.patches import PairSource
 from nmflowgan_cli.data.profiles import camera_profiles
-from nmflowgan_cli.data.simulate import Simulator, Source, load_clean
-from nmflowgan_cli.training import recipe
-from nmflowgan_cli.training.steps import AdversarialStep, LikelihoodStep
-from nmflowgan_cli.training.trainees import trainee
+from nmflowgan_cli.data.simulate import Simulator, load_clean
+from nmflowgan_cli.training.nmflowgan import sampler
+from nmflowgan_cli.training.nmflowgan.learners import trainee
+from nmflowgan_cli.training.nmflowgan.steps import AdversarialStep, LikelihoodStep
 
 PHOTOS = Path(__file__).parents[1] / "photos"
 SIZE = (2000, 1500)
@@ -64,28 +65,28 @@ def resident() -> float:
 class Steps:
     """Steps of `lite`: the flow's, or the game's."""
 
-    def __init__(self, source: Source) -> None:
-        self.recipe = recipe.lite()
-        self.learner = trainee(self.recipe, source.vocabulary(1))
+    def __init__(self, source: BatchSource) -> None:
+        self.sampler = sampler.lite()
+        self.learner = trainee(self.sampler, source.vocabulary(1))
         self.parts = {
-            "flow": LikelihoodStep(self.learner, self.recipe),
-            "game": AdversarialStep(self.learner, self.recipe),
+            "flow": LikelihoodStep(self.learner, self.sampler),
+            "game": AdversarialStep(self.learner, self.sampler),
         }
         for module in (self.learner.model, self.learner.critic):
             module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
-    def step(self, part: str, source: Source) -> Callable[[], object]:
+    def step(self, part: str, source: BatchSource) -> Callable[[], object]:
         """A step on one batch again and again: the step alone."""
-        batch = source.batch(self.recipe.batch, np.random.default_rng(0))
-        first = self.recipe.spatial_from if part == "game" else 0
+        batch = source.batch(self.sampler.batch, np.random.default_rng(0))
+        first = self.sampler.spatial_from if part == "game" else 0
         numbers = count(first)
         return lambda: self.parts[part](self.learner.complete(batch), next(numbers))
 
 
-def report_rates(sources: dict[str, Source], batches: int, rounds: int) -> None:
+def report_rates(sources: dict[str, BatchSource], batches: int, rounds: int) -> None:
     """Rounds of steps and of sources take turns; the median of each is told."""
     steps, rng = Steps(sources["simulator"]), np.random.default_rng(0)
-    size = steps.recipe.batch
+    size = steps.sampler.batch
     work: dict[str, Callable[[], object]] = {part: steps.step(part, sources["simulator"]) for part in ("flow", "game")}
     work |= {name: partial(source.batch, size, rng) for name, source in sources.items()}
     spent: dict[str, list[float]] = {name: [] for name in work}
@@ -101,14 +102,14 @@ def report_rates(sources: dict[str, Source], batches: int, rounds: int) -> None:
         print(f"{name}: {rates[name]:.0f} patches/s, {ratios}", flush=True)
 
 
-def report_memory(source: Source, number: int) -> None:
+def report_memory(source: BatchSource, number: int) -> None:
     """Resident memory over `number` steps of the flow."""
     steps, rng = Steps(source), np.random.default_rng(0)
     for done in range(number + 1):
         if done % max(1, number // 10) == 0:
             print(f"after {done} steps of training: {resident():.0f} MiB resident", flush=True)
-        batch = source.batch(steps.recipe.batch, rng)
-        steps.parts["flow"](steps.learner.complete(batch), done % steps.recipe.flow_until)
+        batch = source.batch(steps.sampler.batch, rng)
+        steps.parts["flow"](steps.learner.complete(batch), done % steps.sampler.flow_until)
 
 
 def main() -> None:
@@ -118,12 +119,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    patch = recipe.lite().patch
+    patch = sampler.lite().patch
     with tempfile.TemporaryDirectory() as folder:
         make_pairs(Path(folder))
         pairs = read_folder_pair(Path(folder), Condition("IP", 800))
         few = 2 * 3 * SIZE[0] * SIZE[1] * (SHOWN + 1)
-        sources: dict[str, Source] = {
+        sources: dict[str, BatchSource] = {
             "simulator": Simulator(load_clean(PHOTOS, smallest=patch), camera_profiles(), patch),
             "pairs in memory": PairSource(pairs, patch),
             f"pairs, {SHOWN} of {PAIRS} in memory": PairSource(pairs, patch, memory=few),

@@ -18,19 +18,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from nmflowgan_cli.training.nmflowgan.sampler import Sampler
 
+from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.data.profiles import camera_profiles
-from nmflowgan_cli.data.simulate import Batch, Simulator, load_clean
-from nmflowgan_cli.training import losses, recipe
-from nmflowgan_cli.training.recipe import Recipe
-from nmflowgan_cli.training.steps import AdversarialStep, LikelihoodStep
-from nmflowgan_cli.training.trainees import Trainee, spatial_precision, trainee
+from nmflowgan_cli.data.simulate import Simulator, load_clean
+from nmflowgan_cli.training.nmflowgan import losses, sampler
+from nmflowgan_cli.training.nmflowgan.learners import Trainee, spatial_precision, trainee
+from nmflowgan_cli.training.nmflowgan.steps import AdversarialStep, LikelihoodStep
 
 PHOTOS = Path(__file__).parents[1] / "photos"
 Step = Callable[[Batch, int], None]
 
 
-def fresh(chosen: Recipe, simulator: Simulator, memory_format: torch.memory_format) -> Trainee:
+def fresh(chosen: Sampler, simulator: Simulator, memory_format: torch.memory_format) -> Trainee:
     torch.manual_seed(0)
     learner = trainee(chosen, simulator.vocabulary(1))
     for module in (learner.model, learner.critic):
@@ -38,7 +39,7 @@ def fresh(chosen: Recipe, simulator: Simulator, memory_format: torch.memory_form
     return learner
 
 
-def ours(chosen: Recipe, simulator: Simulator) -> Step:
+def ours(chosen: Sampler, simulator: Simulator) -> Step:
     """The steps of `nmflowgan train`."""
     learner = fresh(chosen, simulator, torch.channels_last)
     flow_step, game_step = LikelihoodStep(learner, chosen), AdversarialStep(learner, chosen)
@@ -55,7 +56,7 @@ def _channels_last(picture: torch.Tensor) -> torch.Tensor:
     return picture.to(memory_format=torch.channels_last)
 
 
-def plain(chosen: Recipe, simulator: Simulator) -> Step:
+def plain(chosen: Sampler, simulator: Simulator) -> Step:
     """The order of the authors' code, without more thought."""
     learner = fresh(chosen, simulator, torch.contiguous_format)
     adam = torch.optim.Adam
@@ -103,7 +104,7 @@ def seconds(step: Step, batches: list[Batch], first: int) -> float:
     return time.process_time() - began
 
 
-def compare(chosen: Recipe, precisions: Sequence[str], rounds: int) -> None:
+def compare(chosen: Sampler, precisions: Sequence[str], rounds: int) -> None:
     """Print the rates of both orders in each precision, and their ratios."""
     simulator = Simulator(load_clean(PHOTOS, smallest=chosen.patch), camera_profiles(), chosen.patch)
     # Whole cycles of critic and generator, and of the penalty, so that every round has the same work.
@@ -143,9 +144,9 @@ def main() -> None:
     for architecture in arguments.architecture:
         if architecture == "lite":
             # All of its steps train both parts, like the order it is compared with.
-            chosen = recipe.preset("lite", flow_steps=10_000, spatial_steps=10_000, strategy="simultaneous")
+            chosen = sampler.preset("lite", flow_steps=10_000, spatial_steps=10_000, strategy="simultaneous")
         else:
-            chosen = replace(recipe.paper(steps=10_000), batch=4)
+            chosen = replace(sampler.paper(steps=10_000), batch=4)
         compare(chosen, arguments.precision, arguments.rounds)
 
 

@@ -14,9 +14,9 @@ from nmflowgan_cli.errors import PictureError
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import resolve_device
-from nmflowgan_cli.synthesis.choices import choices
+from nmflowgan_cli.synthesis.condition_choice import choices
+from nmflowgan_cli.synthesis.patch_sampling import sample_whole
 from nmflowgan_cli.synthesis.weights import find_weights
-from nmflowgan_cli.synthesis.whole import sample_whole
 
 Pictures = TypeVar("Pictures", NDArray[np.uint8], Tensor)
 Wanted = str | int | Sequence[str | int]

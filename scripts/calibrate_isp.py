@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.data.pairs import Pair, read_pairs
+from nmflowgan_cli.data.manifest import Pair, read_pairs
 from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.isp import Capture, expose
-from nmflowgan_cli.models.transfer import to_linear
+from nmflowgan_cli.models.srgb import to_linear
 
 # The cameras' own DNG NoiseProfile tags (variance = shot * raw + read), as published with SIDD and Noise Flow.
 # Google Pixel above ISO 3200: its law, shot = 2.2e-6 ISO and read = 1.75e-11 ISO^2, continued.

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.data.pairs import Pair, read_pairs
+from nmflowgan_cli.data.manifest import Pair, read_pairs
 from nmflowgan_cli.data.profiles import read_profiles
+from nmflowgan_cli.metrics.moments import noise_of
 from nmflowgan_cli.models.isp import ISPNoise
-from nmflowgan_cli.moments import noise_of
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.synthesis.engine import synthesize
 

@@ -14,15 +14,15 @@ from pathlib import Path
 from nmflowgan_cli.checkpoints.format import write_whole
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.reading import Paired
-from nmflowgan_cli.evaluation.contenders import contenders, open_weights
-from nmflowgan_cli.evaluation.html_condition import correlation_limit, level_plots, noise_sources
-from nmflowgan_cli.evaluation.judging import Protocol
-from nmflowgan_cli.evaluation.markup import Markup, element
-from nmflowgan_cli.evaluation.metrics import level_curves
-from nmflowgan_cli.evaluation.plots import colour, correlation_plot, correlation_scale, dashes
+from nmflowgan_cli.evaluation.candidates import candidates, open_weights
+from nmflowgan_cli.evaluation.pair_scores import Protocol
 from nmflowgan_cli.evaluation.protocol import Evaluation, evaluate
 from nmflowgan_cli.evaluation.selection import select
-from nmflowgan_cli.moments import FloatArray
+from nmflowgan_cli.metrics.moments import FloatArray
+from nmflowgan_cli.metrics.noise import level_curves
+from nmflowgan_cli.report.condition_section import correlation_limit, level_plots, noise_sources
+from nmflowgan_cli.report.markup import Markup, element
+from nmflowgan_cli.report.plots import colour, correlation_plot, correlation_scale, dashes
 
 FIGURES = Path(__file__).parents[1] / "weights" / "cards" / "figures"
 STYLE = (
@@ -116,7 +116,7 @@ def main() -> None:
     options = parser.parse_args()
     pairs = select(options.data, options.split, limit=options.limit)
     shown = largest(pairs)
-    entries = contenders([options.weights], [], fit_note="", load=open_weights(None))
+    entries = candidates([options.weights], [], fit_note="", load=open_weights(None))
     chosen = sorted((pair for pair in pairs if pair.condition in shown), key=lambda pair: shown.index(pair.condition))
     evaluation = evaluate(chosen, entries, Protocol())
     name = Path(options.weights).stem

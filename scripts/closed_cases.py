@@ -9,8 +9,8 @@ Han & Yu, https://arxiv.org/abs/2312.10112: its columns averaged plainly and by 
 
 import numpy as np
 
-from nmflowgan_cli.evaluation.metrics import PATCH, patch_kld, self_floor
 from nmflowgan_cli.evaluation.table1 import PAPER_PATCHES, averages
+from nmflowgan_cli.metrics.noise import PATCH, patch_kld, self_floor
 
 PATCHES_A_SIDE = 16
 PRINTED = {

@@ -22,7 +22,7 @@ from nmflowgan_cli.checkpoints.official import import_official
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.models.base import Fields, encode
 from nmflowgan_cli.models.flow import LEVELS
-from nmflowgan_cli.models.paper import PaperNMFlowGAN
+from nmflowgan_cli.models.nmflowgan.paper import PaperNMFlowGAN
 
 
 def load_official(path: Path) -> PaperNMFlowGAN:

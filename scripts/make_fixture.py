@@ -2,8 +2,8 @@
 
     python scripts/make_fixture.py
 
-Writes tests/data/official_small.pth (random weights, a narrow U-Net) and tests/data/official_small.npz. The expected
-arrays come from the restatement below, in plain numpy and float64, which shares nothing with the package: it is
+Writes tests/fixtures/official_small.pth (random weights, a narrow U-Net) and official_small.npz beside it. The
+expected arrays come from the restatement below, in plain numpy and float64, which shares nothing with the package: it is
 written from the paper and the published facts of the official code, picture by picture.
 """
 
@@ -16,7 +16,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-FOLDER = Path(__file__).parents[1] / "tests" / "data"
+FOLDER = Path(__file__).parents[1] / "tests" / "fixtures"
 WIDTHS = (2, 4, 4, 8, 8)
 SIDE = 32
 CONDITIONS = (("S6", 3200), ("IP", 100))

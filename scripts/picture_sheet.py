@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from nmflowgan_cli.data.pairs import Pair
+from nmflowgan_cli.data.manifest import Pair
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.evaluation.contenders import contenders, open_weights
-from nmflowgan_cli.evaluation.gallery import telling_place
-from nmflowgan_cli.evaluation.judging import Contender
+from nmflowgan_cli.evaluation.candidates import candidates, open_weights
+from nmflowgan_cli.evaluation.pair_scores import Candidate
 from nmflowgan_cli.evaluation.selection import select
-from nmflowgan_cli.moments import noise_of
+from nmflowgan_cli.metrics.moments import noise_of
 from nmflowgan_cli.randomness import picture_key
+from nmflowgan_cli.report.crops import telling_place
 
 Bytes = NDArray[np.uint8]
 
@@ -70,10 +70,10 @@ def chosen(pairs: Sequence[Pair], isos: Sequence[int]) -> Iterator[tuple[str, Pa
             yield f"{pair.condition}{instead}, {pair.name}", pair
 
 
-def row(label: str, pair: Pair, contender: Contender, side: int, seed: int) -> Row:
+def row(label: str, pair: Pair, candidate: Candidate, side: int, seed: int) -> Row:
     """The crops of a pair where it shows flat and textured parts; the whole picture gets its noise, then it is cut."""
     clean, real = pair.load()
-    made = contender.synthesize(clean, pair.condition, picture_key(seed, pair.name, 0)).noisy
+    made = candidate.synthesize(clean, pair.condition, picture_key(seed, pair.name, 0)).noisy
     top, left = (
         min(place, max(0, length - side))
         for place, length in zip(telling_place(clean, side), clean.shape[:2], strict=True)
@@ -114,18 +114,18 @@ def compose(rows: Sequence[Row], side: int, zoom: int) -> Image.Image:
 
 def main() -> None:
     options = arguments()
-    (contender,) = contenders([options.weights], [], fit_note="", load=open_weights(None))
-    pairs = [pair for pair in select(options.data, options.split) if isinstance(pair, Pair) and knows(contender, pair)]
+    (candidate,) = candidates([options.weights], [], fit_note="", load=open_weights(None))
+    pairs = [pair for pair in select(options.data, options.split) if isinstance(pair, Pair) and knows(candidate, pair)]
     wanted = [pair for pair in pairs if options.camera is None or pair.condition.camera in options.camera]
-    rows = [row(label, pair, contender, options.side, options.seed) for label, pair in chosen(wanted, options.iso)]
+    rows = [row(label, pair, candidate, options.side, options.seed) for label, pair in chosen(wanted, options.iso)]
     options.output.parent.mkdir(parents=True, exist_ok=True)
     compose(rows, options.side, options.zoom).save(options.output, optimize=True)
     print(options.output)
 
 
-def knows(contender: Contender, pair: Pair) -> bool:
+def knows(candidate: Candidate, pair: Pair) -> bool:
     try:
-        contender.check(pair.condition)
+        candidate.check(pair.condition)
     except UsageError:
         return False
     return True

@@ -14,15 +14,15 @@ import numpy as np
 from calibrate_levels import SCALED, log_ratio
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.data.pairs import Split, read_pairs
+from nmflowgan_cli.data.manifest import Split, read_pairs
 from nmflowgan_cli.errors import ConditionError
-from nmflowgan_cli.evaluation.contenders import contenders, open_weights
-from nmflowgan_cli.evaluation.judging import Contender
-from nmflowgan_cli.moments import noise_of
+from nmflowgan_cli.evaluation.candidates import candidates, open_weights
+from nmflowgan_cli.evaluation.pair_scores import Candidate
+from nmflowgan_cli.metrics.moments import noise_of
 from nmflowgan_cli.randomness import picture_key
 
 
-def knows(model: Contender, condition: Condition) -> bool:
+def knows(model: Candidate, condition: Condition) -> bool:
     try:
         model.check(condition)
     except ConditionError:
@@ -30,7 +30,7 @@ def knows(model: Contender, condition: Condition) -> bool:
     return True
 
 
-def ratios(model: Contender, frames: Path, split: Split) -> tuple[dict[Condition, list[float]], int]:
+def ratios(model: Candidate, frames: Path, split: Split) -> tuple[dict[Condition, list[float]], int]:
     """Made over real standard deviation of each picture that the model knows the condition of, and how many it does
     not."""
     found: dict[Condition, list[float]] = defaultdict(list)
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("weights", nargs="+")
     parser.add_argument("--split", default="val", choices=("train", "val", "all"))
     arguments = parser.parse_args()
-    models = contenders(arguments.weights, [], fit_note="", load=open_weights(None))
+    models = candidates(arguments.weights, [], fit_note="", load=open_weights(None))
     columns = [ratios(model, arguments.frames, arguments.split) for model in models]
     conditions = sorted({condition for found, _ in columns for condition in found}, key=lambda c: (c.camera, c.iso))
     print(f"| condition | pictures | {' | '.join(arguments.weights)} |")

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmflowgan_cli.data.pairs import Pair, read_pairs
+from nmflowgan_cli.data.manifest import Pair, read_pairs
+from nmflowgan_cli.metrics.moments import noise_of
 from nmflowgan_cli.models.flow import LEVELS
-from nmflowgan_cli.models.texture import texture
-from nmflowgan_cli.moments import noise_of
+from nmflowgan_cli.models.nmflowgan.texture import texture
 
 BLOCK = 16
 KINDS = ("camera and ISO", "level", "texture")

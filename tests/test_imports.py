@@ -10,20 +10,31 @@ import pytest
 import nmflowgan_cli
 
 PACKAGE = Path(nmflowgan_cli.__file__).parent
-LAYERS = [
-    {"cli", "__main__"},
-    {"augmentation"},
-    {"synthesis", "training", "evaluation"},
-    {"models", "data", "checkpoints"},
-    {"conditions", "randomness", "imaging", "reflection", "runtime"},
-    {"errors", "files"},
-]
-"""From the top to the bottom; a module imports from its own layer and from below."""
+LAYERS = (
+    ("__main__",),
+    ("cli",),
+    ("augmentation", "report"),
+    ("denoising",),
+    ("evaluation", "pairs", "training"),
+    ("synthesis",),
+    ("checkpoints", "data"),
+    ("models",),
+    ("metrics",),
+    ("conditions", "imaging", "randomness", "runtime", "tiling"),
+    ("files", "reflection"),
+    ("errors",),
+)
+"""Rooms and single modules from the top to the bottom; each imports from itself and from the layers below, and not
+from its neighbours."""
 
 
 def layer(module: str) -> int:
-    room = module.split(".")[1] if "." in module else ""
-    return next((number for number, rooms in enumerate(LAYERS) if room in rooms), len(LAYERS))
+    """The number of the layer, from the top; ValueError for a room or module that has none."""
+    room = module.split(".")[1]
+    found = [number for number, rooms in enumerate(LAYERS) if room in rooms]
+    if not found:
+        raise ValueError(f"{module} stands in no layer: give {room!r} a place in LAYERS")
+    return found[0]
 
 
 def imported(path: Path) -> set[str]:
@@ -50,11 +61,23 @@ ROOMS = {"nmflowgan_cli"} | {f"nmflowgan_cli.{room}" for rooms in LAYERS for roo
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
 
 
+def module_of(path: Path) -> str:
+    return ".".join((PACKAGE.name, *path.relative_to(PACKAGE).with_suffix("").parts))
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_imports_run_one_way(path: Path) -> None:
-    own = ".".join(("nmflowgan_cli", *path.relative_to(PACKAGE).with_suffix("").parts))
-    upwards = [name for name in imported(path) if layer(name) < layer(own)]
-    assert not upwards, f"{own} imports {upwards}"
+def test_imports_run_down(path: Path) -> None:
+    own, room = module_of(path), module_of(path).split(".")[1]
+    others = {name for name in imported(path) if "." in name and name.split(".")[1] != room}
+    upwards = {name for name in others - {"nmflowgan_cli.__version__"} if layer(name) <= layer(own)}
+    assert not upwards, f"{own} imports {sorted(upwards)}"
+
+
+def test_every_place_is_taken_and_no_module_is_without_one() -> None:
+    there = {module_of(path).split(".")[1] for path in FILES}
+    assert {room for rooms in LAYERS for room in rooms} == there
+    with pytest.raises(ValueError, match="stands in no layer"):
+        layer("nmflowgan_cli.elsewhere.module")
 
 
 def loaded(*arguments: str) -> set[str]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.models.base import Geometry
-from nmflowgan_cli.synthesis.tiling import SMALLEST, Box, canvas, reflect_indices, tile_size, tiles
+from nmflowgan_cli.tiling import SMALLEST, Box, canvas, reflect_indices, tile_size, tiles
 
 SIDES = st.integers(1, 300)
 GEOMETRIES = st.builds(

@@ -12,17 +12,17 @@ from nmflowgan_cli.errors import WeightsError
 from nmflowgan_cli.models.base import NoiseModel
 
 if TYPE_CHECKING:
-    from nmflowgan_cli.models.dncnn import DnCNN
+    from nmflowgan_cli.denoising.dncnn import DnCNN
 
 
 def _paper(vocabulary: Vocabulary, **options: Any) -> nn.Module:
-    from nmflowgan_cli.models.paper import PaperNMFlowGAN
+    from nmflowgan_cli.models.nmflowgan.paper import PaperNMFlowGAN
 
     return PaperNMFlowGAN(vocabulary, **options)
 
 
 def _lite(vocabulary: Vocabulary, **options: Any) -> nn.Module:
-    from nmflowgan_cli.models.lite import LiteNMFlowGAN
+    from nmflowgan_cli.models.nmflowgan.lite import LiteNMFlowGAN
 
     return LiteNMFlowGAN(vocabulary, **options)
 
@@ -34,7 +34,7 @@ def _gaussian(vocabulary: Vocabulary, **options: Any) -> nn.Module:
 
 
 def _dncnn(_: Vocabulary, **options: Any) -> nn.Module:
-    from nmflowgan_cli.models.dncnn import DnCNN
+    from nmflowgan_cli.denoising.dncnn import DnCNN
 
     return DnCNN(**options)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from nmflowgan_cli.checkpoints.format import Header, refuse_names
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import WeightsError
-from nmflowgan_cli.models.paper import PaperNMFlowGAN
+from nmflowgan_cli.models.nmflowgan.paper import PaperNMFlowGAN
 
 TRAINING_INSTANCES = {
     "IP": {100: 8, 400: 5, 800: 8, 1600: 4},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmflowgan_cli.cli import denoising, evaluation_output, options
+from nmflowgan_cli.cli import evaluate_denoisers, evaluate_output, options
 from nmflowgan_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -93,11 +93,11 @@ def evaluate(
     gallery: Annotated[
         int, typer.Option(min=0, help="Cameras and ISOs that the page shows pictures of.", show_default=True)
     ] = 10,
-    denoiser: denoising.Denoisers = None,
-    denoising_table: denoising.Table = False,
-    budget: denoising.Budget = "5m",
-    runs: denoising.Runs = None,
-    pictures: denoising.Pictures = None,
+    denoiser: evaluate_denoisers.Denoisers = None,
+    denoising_table: evaluate_denoisers.Table = False,
+    budget: evaluate_denoisers.Budget = "5m",
+    runs: evaluate_denoisers.Runs = None,
+    pictures: evaluate_denoisers.Pictures = None,
     cells: Annotated[bool, typer.Option("--cells", help="Also a row for each camera and ISO.")] = False,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -112,9 +112,9 @@ def evaluate(
     oracle are fitted on the data itself unless --fit-split says otherwise.
     """
     if denoiser or denoising_table:
-        options.refuse_typed(context, denoising.FOREIGN, "an evaluation of denoisers")
-        denoising.evaluate_denoisers(
-            denoising.DenoisingOptions(
+        options.refuse_typed(context, evaluate_denoisers.FOREIGN, "an evaluation of denoisers")
+        evaluate_denoisers.evaluate_denoisers(
+            evaluate_denoisers.DenoisingOptions(
                 data=data,
                 denoisers=denoiser or (),
                 models=model or (),
@@ -136,20 +136,20 @@ def evaluate(
             )
         )
         return
-    options.refuse_typed(context, denoising.OWN, "an evaluation without --denoiser and --denoising-table")
+    options.refuse_typed(context, evaluate_denoisers.OWN, "an evaluation without --denoiser and --denoising-table")
     if not model:
         raise UsageError("no model to evaluate", "name one: -m sidd-lite, -m awgn")
-    evaluation_output.require_writable(report, csv)
+    evaluate_output.require_writable(report, csv)
     if report:
-        from nmflowgan_cli.evaluation.plots import require_matplotlib
+        from nmflowgan_cli.report.plots import require_matplotlib
 
         require_matplotlib()
     measure = _protocol(protocol, patch, step, seed=seed, akld_draws=akld_draws, nll=nll)
     split, fit_split = _splits(protocol, split, fit_split)
 
-    from nmflowgan_cli.evaluation.contenders import FITTED, contenders, open_weights
-    from nmflowgan_cli.evaluation.report import as_json, print_tables
+    from nmflowgan_cli.evaluation.candidates import FITTED, candidates, open_weights
     from nmflowgan_cli.evaluation.selection import select
+    from nmflowgan_cli.report.noise_tables import as_json, print_tables
     from nmflowgan_cli.runtime import resolve_device
 
     target = resolve_device(device)
@@ -157,7 +157,7 @@ def evaluate(
     fit_pairs = pairs
     if fit_split != split and not set(model).isdisjoint(FITTED):
         fit_pairs = select(data, fit_split, limit=limit, camera=camera, iso=iso)
-    entries = contenders(
+    entries = candidates(
         model,
         fit_pairs,
         fit_note=f"fitted on {'the very pairs' if fit_pairs == pairs else f'the {fit_split} pairs'} of {data}",
@@ -165,16 +165,16 @@ def evaluate(
         device=target,
         precision=precision,
     )
-    found, failed = evaluation_output.measured(pairs, entries, measure, skip_unknown=skip_unknown, quiet=quiet)
-    times = evaluation_output.latencies(found, entries, target, precision) if latency else []
+    found, failed = evaluate_output.measured(pairs, entries, measure, skip_unknown=skip_unknown, quiet=quiet)
+    times = evaluate_output.latencies(found, entries, target, precision) if latency else []
     facts = as_json(found, {"manifest": str(data), "split": split, "pairs": len(pairs), "failed_pairs": failed}, times)
     if csv:
-        from nmflowgan_cli.evaluation.rows import noise_rows
+        from nmflowgan_cli.report.csv_tables import noise_rows
 
-        evaluation_output.write_table(csv, noise_rows(found))
+        evaluate_output.write_table(csv, noise_rows(found))
     if report:
-        text = evaluation_output.noise_page(found, pairs, entries, facts, gallery=gallery)
-        evaluation_output.write_page(report, text, quiet=quiet)
+        text = evaluate_output.noise_page(found, pairs, entries, facts, gallery=gallery)
+        evaluate_output.write_page(report, text, quiet=quiet)
     if json:
         typer.echo(json_module.dumps(facts))
     else:

@@ -16,10 +16,10 @@ from nmflowgan_cli.cli.progress import Reporter, reporter
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError
 
 if TYPE_CHECKING:
-    from nmflowgan_cli.synthesis.pair_batch import PreparedPairs
-    from nmflowgan_cli.synthesis.pair_making import Outcome
-    from nmflowgan_cli.synthesis.pair_manifest import History
-    from nmflowgan_cli.synthesis.pair_plan import Lot, Take
+    from nmflowgan_cli.pairs.make import LotOutcome
+    from nmflowgan_cli.pairs.manifest import History
+    from nmflowgan_cli.pairs.plan import Lot, Take
+    from nmflowgan_cli.pairs.request import PreparedPairs
 
 SOME_FAILED = 3
 
@@ -95,11 +95,11 @@ def make_pairs(
     The noise of a whole picture is made first, as synthesize makes it, and then cut.
     """
     from nmflowgan_cli.data.containers import open_container
-    from nmflowgan_cli.synthesis.batch import make_folder, shard_of
-    from nmflowgan_cli.synthesis.pair_batch import PairRequest, prepare_pairs, refuse_filled, refuse_unshareable
-    from nmflowgan_cli.synthesis.pair_manifest import History, PairManifest
-    from nmflowgan_cli.synthesis.pair_plan import Cutting
+    from nmflowgan_cli.pairs.manifest import History, PairManifest
+    from nmflowgan_cli.pairs.plan import Cutting
+    from nmflowgan_cli.pairs.request import PairRequest, prepare_pairs, refuse_filled, refuse_unshareable
     from nmflowgan_cli.synthesis.plan import share
+    from nmflowgan_cli.synthesis.request import make_folder, shard_of
 
     shard = shard or shard_of(os.environ)
     with open_container(container, output, layout) as place:
@@ -131,8 +131,8 @@ def make_pairs(
         if dry_run:
             return
         found = prepared.weights
-        recipe = found and found.recipe(seed=seed, device=device, precision=precision, tile=tile, batch=batch)
-        history = History(PairManifest(output), place, recipe)
+        sampler = found and found.sampler(seed=seed, device=device, precision=precision, tile=tile, batch=batch)
+        history = History(PairManifest(output), place, sampler)
         if resume or shard:
             history.refuse_others(lots)
         if not resume:
@@ -166,8 +166,8 @@ def _work(
     quiet: bool,
 ) -> int:
     """Make the pairs, telling what becomes of them and of the takes that `failed` already; the exit code."""
-    from nmflowgan_cli.synthesis.pair_making import failure, make
-    from nmflowgan_cli.synthesis.pair_manifest import list_pairs
+    from nmflowgan_cli.pairs.make import failure, make
+    from nmflowgan_cli.pairs.manifest import list_pairs
 
     begin, manifest, container = time.monotonic(), history.manifest, history.container
     teller = _Teller(json=json)
@@ -179,7 +179,7 @@ def _work(
         outcomes = make(
             lots,
             container,
-            history.recipe,
+            history.sampler,
             workers=workers,
             skip=lambda lot: resume and history.finished(lot),
             progress=report.advance,
@@ -205,7 +205,7 @@ class _Teller:
         self.errors: list[NmflowganError] = []
         self.paths: set[Path] = set()
 
-    def take(self, report: Reporter, outcome: "Outcome") -> None:
+    def take(self, report: Reporter, outcome: "LotOutcome") -> None:
         """A lot that is finished."""
         self.tell(report, outcome.records, outcome.errors, outcome.paths)
         if outcome.status == "skipped":

@@ -17,8 +17,8 @@ from nmflowgan_cli.cli.progress import Reporter, reporter
 from nmflowgan_cli.errors import OutOfMemoryError
 
 if TYPE_CHECKING:
-    from nmflowgan_cli.synthesis.batch import Prepared
-    from nmflowgan_cli.synthesis.pipeline import Item, Recipe
+    from nmflowgan_cli.synthesis.pipeline import Item, Sampler
+    from nmflowgan_cli.synthesis.request import Prepared
 
 SOME_FAILED = 3
 
@@ -77,10 +77,10 @@ def synthesize(
 
     The noise of a picture depends only on the seed, its relative path, the repeat, camera, ISO and weights.
     """
-    from nmflowgan_cli.synthesis.batch import Request, make_folder, prepare, shard_of
+    from nmflowgan_cli.synthesis.request import SynthesisRequest, make_folder, prepare, shard_of
     from nmflowgan_cli.synthesis.weights import find_weights
 
-    request = Request(
+    request = SynthesisRequest(
         inputs=tuple(inputs),
         cameras=tuple(camera),
         isos=tuple(iso),
@@ -100,10 +100,10 @@ def synthesize(
         _show(prepared, json=json)
         return
     make_folder(prepared.folder)
-    recipe = found.recipe(seed=seed, device=device, precision=precision, tile=tile, batch=batch)
+    sampler = found.sampler(seed=seed, device=device, precision=precision, tile=tile, batch=batch)
     if verbose:
         typer.echo(f"{found.path or found.name}, sha256 {found.sha256}", err=True)
-    raise typer.Exit(_work(prepared, recipe, workers=workers, json=json, quiet=quiet))
+    raise typer.Exit(_work(prepared, sampler, workers=workers, json=json, quiet=quiet))
 
 
 def _show(prepared: "Prepared", *, json: bool) -> None:
@@ -113,19 +113,19 @@ def _show(prepared: "Prepared", *, json: bool) -> None:
         typer.echo(dumps(fields) if json else os.fsencode(f"{job.input} -> {job.output}  {job.condition}"))
 
 
-def _work(prepared: "Prepared", recipe: "Recipe", *, workers: int, json: bool, quiet: bool) -> int:
+def _work(prepared: "Prepared", sampler: "Sampler", *, workers: int, json: bool, quiet: bool) -> int:
     """Make the pictures, telling what becomes of each; the exit code."""
     from nmflowgan_cli.synthesis.pipeline import run
 
     begin, done = time.monotonic(), []
     if not quiet:
-        typer.echo(f"pictures: {len(prepared.jobs)}, weights: {recipe.weights}, device: {recipe.device}", err=True)
+        typer.echo(f"pictures: {len(prepared.jobs)}, weights: {sampler.weights}, device: {sampler.device}", err=True)
     with reporter(len(prepared.jobs), quiet=quiet) as report:
         items = run(
             prepared.jobs,
-            recipe,
+            sampler,
             workers=workers,
-            skip=lambda job: prepared.skip(job, recipe.weights_sha256),
+            skip=lambda job: prepared.skip(job, sampler.weights_sha256),
             progress=report.advance,
         )
         with closing(items):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nmflowgan_cli.cli.options import Device, Quiet, Seed, refuse_typed
-from nmflowgan_cli.cli.training_options import (
+from nmflowgan_cli.cli.train_options import (
     FOREIGN,
     Balance,
     Model,
@@ -25,12 +25,12 @@ from nmflowgan_cli.cli.training_options import (
     Strategy,
     seconds,
 )
-from nmflowgan_cli.cli.training_progress import training_progress
+from nmflowgan_cli.cli.train_progress import training_progress
 from nmflowgan_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from nmflowgan_cli.training.loop import Outcome
-    from nmflowgan_cli.training.recipe import Recipe
+    from nmflowgan_cli.training.loop import TrainingOutcome
+    from nmflowgan_cli.training.nmflowgan.recipe import Recipe
     from nmflowgan_cli.training.requests import DenoiserRequest, FitRequest, TrainingRequest
 
 EXAMPLES = """\b
@@ -144,11 +144,11 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train weights into a folder: in the end model.safetensors and its card.md, on the way the rest."""
+    from nmflowgan_cli.checkpoints.hub import resolve
+    from nmflowgan_cli.denoising.recipe import denoiser_preset
     from nmflowgan_cli.training import distributed
-    from nmflowgan_cli.training.denoiser_recipe import denoiser_preset
     from nmflowgan_cli.training.requests import DenoiserRequest, FitRequest, TrainingRequest
     from nmflowgan_cli.training.sources import DataOptions
-    from nmflowgan_cli.training.start import find
 
     refuse_typed(context, FOREIGN[model], f"--model {model}")
     options = DataOptions(
@@ -186,7 +186,7 @@ def train(
             strategy=strategy,
             rendered=rendered,
         )
-        weights = find(init) if init else None
+        weights = resolve(init) if init else None
         recipe = _recipe(preset, changes, [part.value for part in ablate or ()], weights, rate, precision)
         request = TrainingRequest(
             **{**told, "data": replace(options, rendered=recipe.rendered)},
@@ -215,8 +215,8 @@ def _recipe(
     precision: Precision,
 ) -> "Recipe":
     """The recipe of flow and GAN that the options mean."""
-    from nmflowgan_cli.training import recipe as recipes
-    from nmflowgan_cli.training.start import recipe_from
+    from nmflowgan_cli.training.extension import recipe_from
+    from nmflowgan_cli.training.nmflowgan import recipe as recipes
 
     recipe = recipes.without(recipes.preset(preset.value, **changes), tuple(dict.fromkeys(ablated)))
     recipe = recipes.scaled(recipe_from(recipe, init) if init else recipe, rate)
@@ -231,7 +231,7 @@ def _fit(request: "FitRequest") -> Path:
 
 def _print_plan(request: "TrainingRequest | DenoiserRequest") -> None:
     """Recipe and number of patches, as TOML."""
-    from nmflowgan_cli.training.recipe import Recipe, to_toml
+    from nmflowgan_cli.training.nmflowgan.recipe import Recipe, to_toml
     from nmflowgan_cli.training.sources import census_toml
 
     recipe = request.recipe
@@ -239,9 +239,9 @@ def _print_plan(request: "TrainingRequest | DenoiserRequest") -> None:
     typer.echo(text + census_toml(request.data, recipe.patch))
 
 
-def _run(request: "TrainingRequest | DenoiserRequest", *, quiet: bool) -> "Outcome":
+def _run(request: "TrainingRequest | DenoiserRequest", *, quiet: bool) -> "TrainingOutcome":
+    from nmflowgan_cli.denoising.train import run_denoiser
     from nmflowgan_cli.training import distributed
-    from nmflowgan_cli.training.denoiser import run_denoiser
     from nmflowgan_cli.training.requests import DenoiserRequest
     from nmflowgan_cli.training.run import run_training
 

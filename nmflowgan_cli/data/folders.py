@@ -6,7 +6,7 @@ The camera and the ISO of a pair come from the name of a SIDD scene instance in 
 from pathlib import Path
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.data.pairs import Pair
+from nmflowgan_cli.data.manifest import Pair
 from nmflowgan_cli.data.sidd import find_instance
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import FORMATS

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from nmflowgan_cli.conditions import Vocabulary
+from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.data.patches import PairSource
-from nmflowgan_cli.data.simulate import Batch, Simulator
+from nmflowgan_cli.data.simulate import Simulator
 from nmflowgan_cli.errors import UsageError
 
 

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.data.batches import UNKNOWN_PHASE, Batch
 from nmflowgan_cli.data.reading import Bytes, Paired
-from nmflowgan_cli.data.simulate import UNKNOWN_PHASE, Batch
 from nmflowgan_cli.errors import UsageError
 
 Balance = Literal["code", "picture", "none"]

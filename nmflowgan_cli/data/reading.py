@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import Condition, camera_code
-from nmflowgan_cli.data import folders, hdf5, pairs, sidd, sidd_blocks
+from nmflowgan_cli.data import folders, hdf5, manifest, sidd, sidd_blocks
 from nmflowgan_cli.errors import UsageError
 
 Bytes = NDArray[np.uint8]
@@ -60,11 +60,11 @@ def read_paired(data: Path, *, condition: Condition | None = None) -> tuple[Sequ
     if not data.exists():
         raise UsageError(f"{data} does not exist", "expected a SIDD folder, a manifest, a folder pair or HDF5 files")
     if data.is_file():
-        return (hdf5.read_hdf5(data) if hdf5.is_hdf5(data) else pairs.read_pairs(data)), ""
+        return (hdf5.read_hdf5(data) if hdf5.is_hdf5(data) else manifest.read_pairs(data)), ""
     if hdf5.is_hdf5(data):  # before manifests: one beside HDF5 files lists no pictures
         return hdf5.read_hdf5(data), ""
-    if any((data / name).is_file() for name in pairs.MANIFEST_NAMES):
-        return pairs.read_pairs(data), ""
+    if any((data / name).is_file() for name in manifest.MANIFEST_NAMES):
+        return manifest.read_pairs(data), ""
     if sidd_blocks.is_sidd_blocks(data):
         return sidd_blocks.read_sidd_blocks(data), ""
     if sidd.is_sidd(data):

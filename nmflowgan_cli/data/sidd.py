@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmflowgan_cli.conditions import CAMERA_NAMES, Condition
-from nmflowgan_cli.data.pairs import Pair
+from nmflowgan_cli.data.manifest import Pair
 from nmflowgan_cli.errors import UsageError
 
 # fmt: off

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,52 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import FORMATS, read
-from nmflowgan_cli.models import bayer, transfer
+from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.isp import CameraProfile, captures, expose
+from nmflowgan_cli.models.srgb import from_linear, to_linear
 
 EXPOSURES = (0.06, 1.3)
 """Factors on linear light, drawn log-uniformly."""
-UNKNOWN_PHASE = -1
-
-
-class Batch(NamedTuple):
-    """A batch of pairs on the CPU."""
-
-    clean: Tensor
-    """(N, 3, H, W) float32, integer counts."""
-    noisy: Tensor
-    """(N, 3, H, W) float32 counts; simulated ones are neither rounded nor clipped."""
-    conditions: list[Condition]
-    phase: Tensor
-    """(N,) Bayer phase of the upper left pixel; UNKNOWN_PHASE for real patches."""
-    rounded: Tensor | None = None
-    """(N,) bool, where the noisy counts are integers (real patches); None where none are."""
-    names: Sequence[str] = ()
-    """What the real patches are cut from."""
-
-
-class Source(Protocol):
-    """Where a training takes its batches from."""
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """What a resumed training must have in common with the one before."""
-        ...
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        """What a checkpoint must remember, by name: objects with `state_dict` and `load_state_dict`."""
-        ...
-
-    def vocabulary(self, patches: int) -> Vocabulary:
-        """What a model has seen after `patches` patches."""
-        ...
-
-    def batch(self, size: int, rng: np.random.Generator) -> Batch:
-        """`size` patches, by `rng` alone and what `parts` remember."""
-        ...
 
 
 def load_clean(folder: Path, *, smallest: int) -> list[NDArray[np.uint8]]:
@@ -93,8 +56,8 @@ def vary_exposure(counts: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
     `counts`: (N, 3, H, W) uint8. Returns two float32 tensors of that shape.
     """
     # Tables of the 256 counts for each sample: powers of every pixel would take longer than all the rest.
-    linear = transfer.to_linear(torch.arange(256.0) / 255)
-    exposed = (transfer.from_linear(linear * factors[:, None]) * 255).round().clamp(0, 255)
+    linear = to_linear(torch.arange(256.0) / 255)
+    exposed = (from_linear(linear * factors[:, None]) * 255).round().clamp(0, 255)
     tables, places = (exposed, linear[exposed.long()]), counts.flatten(1).long()
     clean, light = (table.gather(1, places).view(counts.shape) for table in tables)
     return clean, light

@@ -10,7 +10,7 @@ import numpy as np
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.evaluation.scores import Interval, NoiseStatistics, PictureScore, divergences, known_mean, pooled
-from nmflowgan_cli.moments import FloatArray
+from nmflowgan_cli.metrics.moments import FloatArray
 
 RESAMPLES = 1000
 POOLED_RESAMPLES = 200

@@ -1,6 +1,6 @@
 """How long models take: Table VIII of Han & Yu, https://arxiv.org/abs/2312.10112, 16 pictures of 256x256.
 
-The pictures go through a contender one after the other, as any picture does, from bytes to bytes.
+The pictures go through a candidate one after the other, as any picture does, from bytes to bytes.
 """
 
 import platform
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.evaluation.judging import Contender
+from nmflowgan_cli.evaluation.pair_scores import Candidate
 
 PICTURES, SIDE = 16, 256
 WARM_UP = 2
@@ -39,7 +39,7 @@ class Latency:
 
 
 def latency(
-    contender: Contender,
+    candidate: Candidate,
     condition: Condition,
     *,
     device: torch.device,
@@ -47,18 +47,18 @@ def latency(
     rounds: int = ROUNDS,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Latency:
-    """The time of a round over all pictures, after a warm-up. `device`, `precision`: what the contender runs on."""
+    """The time of a round over all pictures, after a warm-up. `device`, `precision`: what the candidate runs on."""
     clean = np.random.default_rng(0).integers(0, 256, (PICTURES, SIDE, SIDE, 3), np.uint8)
     for picture in clean[:WARM_UP]:
-        contender.synthesize(picture, condition, 0)
+        candidate.synthesize(picture, condition, 0)
     seconds = []
     for _ in range(rounds):
         start = clock()
         for key, picture in enumerate(clean):
-            contender.synthesize(picture, condition, key)
+            candidate.synthesize(picture, condition, key)
         seconds.append(clock() - start)
     return Latency(
-        name=contender.name,
+        name=candidate.name,
         seconds=median(seconds),
         slowest=max(seconds),
         fastest=min(seconds),

@@ -15,9 +15,9 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import ConditionError, NmflowganError, OutOfMemoryError, PictureError
 from nmflowgan_cli.evaluation.bootstrap import Resamples, averaged, intervals, resampled
-from nmflowgan_cli.evaluation.judging import Bytes as Bytes
-from nmflowgan_cli.evaluation.judging import Contender, Protocol, Subject, judge, open_subject
-from nmflowgan_cli.evaluation.judging import Draw as Draw
+from nmflowgan_cli.evaluation.pair_scores import Bytes as Bytes
+from nmflowgan_cli.evaluation.pair_scores import Candidate, Protocol, Subject, judge, open_subject
+from nmflowgan_cli.evaluation.pair_scores import Draw as Draw
 from nmflowgan_cli.evaluation.scores import NoiseStatistics, PictureScore, Scores, average, cell_scores
 
 OnFailure = Callable[[Paired, NmflowganError], Any]
@@ -60,7 +60,7 @@ class Evaluation:
 
 @dataclass
 class _Tally:
-    """What one contender has shown so far."""
+    """What one candidate has shown so far."""
 
     pictures: list[PictureScore] = field(default_factory=list)
     skipped: int = 0
@@ -69,21 +69,21 @@ class _Tally:
 
 def evaluate(
     pairs: Iterable[Paired],
-    contenders: Sequence[Contender],
+    candidates: Sequence[Candidate],
     protocol: Protocol,
     *,
     skip_unknown: bool = False,
     on_failure: OnFailure | None = None,
 ) -> Evaluation:
-    """The result of each contender over all pairs; of none that had no pair to show itself on.
+    """The result of each candidate over all pairs; of none that had no pair to show itself on.
 
-    A pair that cannot be read, or that a contender fails on, is handed to `on_failure` and left out (raised, where
-    that is None). Raises ConditionError where a contender does not know a pair's condition, unless `skip_unknown`.
+    A pair that cannot be read, or that a candidate fails on, is handed to `on_failure` and left out (raised, where
+    that is None). Raises ConditionError where a candidate does not know a pair's condition, unless `skip_unknown`.
     """
-    tallies = [_Tally() for _ in contenders]
+    tallies = [_Tally() for _ in candidates]
     real: defaultdict[Condition, NoiseStatistics] = defaultdict(NoiseStatistics)
     for pair in pairs:
-        known = [_knows(contender, pair.condition, skip_unknown=skip_unknown) for contender in contenders]
+        known = [_knows(candidate, pair.condition, skip_unknown=skip_unknown) for candidate in candidates]
         try:
             subject = open_subject(pair, protocol)
         except PictureError as error:
@@ -92,35 +92,35 @@ def evaluate(
             on_failure(pair, error)
             continue
         real[pair.condition].merge(subject.statistics)
-        for contender, tally, knows in zip(contenders, tallies, known, strict=True):
+        for candidate, tally, knows in zip(candidates, tallies, known, strict=True):
             if knows:
-                _enter(contender, pair, subject, protocol, tally=tally, on_failure=on_failure)
+                _enter(candidate, pair, subject, protocol, tally=tally, on_failure=on_failure)
             else:
                 tally.skipped += 1
-    entries = list(zip(contenders, tallies, strict=True))
-    results = [_result(contender, tally, protocol) for contender, tally in entries if tally.pictures]
+    entries = list(zip(candidates, tallies, strict=True))
+    results = [_result(candidate, tally, protocol) for candidate, tally in entries if tally.pictures]
     return Evaluation(protocol, real, results, [one.name for one, tally in entries if not tally.pictures])
 
 
-def require_known(contenders: Sequence[Contender], conditions: Iterable[Condition]) -> None:
-    """Raise ConditionError for the first condition that a contender does not know, before any work is done."""
+def require_known(candidates: Sequence[Candidate], conditions: Iterable[Condition]) -> None:
+    """Raise ConditionError for the first condition that a candidate does not know, before any work is done."""
     for condition in dict.fromkeys(conditions):
-        for contender in contenders:
-            _knows(contender, condition, skip_unknown=False)
+        for candidate in candidates:
+            _knows(candidate, condition, skip_unknown=False)
 
 
-def _knows(contender: Contender, condition: Condition, *, skip_unknown: bool) -> bool:
+def _knows(candidate: Candidate, condition: Condition, *, skip_unknown: bool) -> bool:
     try:
-        contender.check(condition)
+        candidate.check(condition)
     except ConditionError as error:
         if skip_unknown:
             return False
-        raise ConditionError(f"{contender.name}: {error.message}", f"{error.hint}; or --skip-unknown") from None
+        raise ConditionError(f"{candidate.name}: {error.message}", f"{error.hint}; or --skip-unknown") from None
     return True
 
 
 def _enter(
-    contender: Contender,
+    candidate: Candidate,
     pair: Paired,
     subject: Subject,
     protocol: Protocol,
@@ -128,16 +128,16 @@ def _enter(
     tally: _Tally,
     on_failure: OnFailure | None,
 ) -> None:
-    """One contender's noise on one pair, entered into its tally; a failure of the model costs it this pair."""
+    """One candidate's noise on one pair, entered into its tally; a failure of the model costs it this pair."""
     try:
-        tally.pictures.append(judge(contender, subject, protocol))
+        tally.pictures.append(judge(candidate, subject, protocol))
     except OutOfMemoryError:
         raise
     except NmflowganError as error:
         if on_failure is None:
             raise
         tally.failed += 1
-        on_failure(pair, NmflowganError(f"{contender.name}: {error.message}", f"{pair.name} is left out of its scores"))
+        on_failure(pair, NmflowganError(f"{candidate.name}: {error.message}", f"{pair.name} is left out of its scores"))
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _mean(parts: Iterable[_Measured]) -> _Measured:
     return _Measured(averaged([part.drawn for part in parts]), scores, sum(part.pairs for part in parts))
 
 
-def _result(contender: Contender, tally: _Tally, protocol: Protocol) -> Result:
+def _result(candidate: Candidate, tally: _Tally, protocol: Protocol) -> Result:
     """The scores of all cells, and their means, with their intervals."""
     pictures = tally.pictures
     conditions = sorted({picture.condition for picture in pictures}, key=lambda cell: (cell.camera, cell.iso))
@@ -176,8 +176,8 @@ def _result(contender: Contender, tally: _Tally, protocol: Protocol) -> Result:
         for camera in dict.fromkeys(cell.camera for cell in conditions)
     }
     return Result(
-        name=contender.name,
-        note=contender.note,
+        name=candidate.name,
+        note=candidate.note,
         cells={cell: measured.told() for cell, measured in cells.items()},
         cameras={camera: measured.told() for camera, measured in cameras.items()},
         mean_of_cameras=_mean(cameras.values()).told(),

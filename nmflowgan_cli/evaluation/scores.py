@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.evaluation.metrics import (
+from nmflowgan_cli.metrics.moments import FloatArray, IntegerArray, LevelMoments
+from nmflowgan_cli.metrics.noise import (
     FINE,
     ChannelMoments,
     SpatialCorrelation,
     level_curves,
     mean_difference,
 )
-from nmflowgan_cli.moments import FloatArray, IntegerArray, LevelMoments
 
 Interval = tuple[float, float]
 Triple = tuple[float, float, float]

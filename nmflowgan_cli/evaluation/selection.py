@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.data.pairs import written_camera
+from nmflowgan_cli.data.manifest import written_camera
 from nmflowgan_cli.data.reading import Paired, allot, of_camera, read_paired
 from nmflowgan_cli.errors import UsageError
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.metrics.moments import CHANNELS, FloatArray, LevelMoments, noise_of
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel
 from nmflowgan_cli.models.flow import Code
-from nmflowgan_cli.moments import CHANNELS, FloatArray, LevelMoments, noise_of
 
 PIXELS_PER_PATCH = 96 * 96
 ROUNDS = 8

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import ConditionError
-from nmflowgan_cli.models import bayer, transfer
+from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, Window
 from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.models.srgb import from_linear, to_linear
 
 WHITE = 255.0
 
@@ -88,7 +89,7 @@ def expose(linear: Tensor, capture: Capture, phase: Tensor, normal: Tensor) -> T
 
     `linear`: (N, 3, H, W) light of the clean pictures in [0, 1]. `phase`: (N,) Bayer phase of the upper left pixel.
     `normal`: (N, 1, H, W) standard normal. Returns float32 counts; noise below black and above white is kept (see
-    transfer.py).
+    srgb.py).
     """
     sites, size = bayer.cells(phase), linear.shape[2:]
     colours = bayer.colour_of_site(sites)
@@ -104,7 +105,7 @@ def expose(linear: Tensor, capture: Capture, phase: Tensor, normal: Tensor) -> T
     noisy = torch.maximum(noisy, _column(capture.floor))
     difference = noisy.mul_(gains).clamp_max_(1).sub_(balanced)
     seen = bayer.demosaic(difference, phase, capture.laplacian_gains, torch.linalg.inv(capture.matrix))
-    return transfer.from_linear(seen.add_(linear)).mul_(WHITE)
+    return from_linear(seen.add_(linear)).mul_(WHITE)
 
 
 def captures(profiles: Sequence[CameraProfile], isos: Sequence[int], white_balance: Tensor) -> Capture:
@@ -157,4 +158,4 @@ class ISPNoise(NoiseModel):
         settings = captures([self.profiles[camera] for camera in cameras], isos, statistics)
         settings = Capture(*(field.to(clean.device) for field in settings))
         phase = torch.zeros(len(clean), dtype=torch.long, device=clean.device)
-        return expose(transfer.to_linear(clean / WHITE), settings, phase, bayer.mosaic(fields.latent, phase))
+        return expose(to_linear(clean / WHITE), settings, phase, bayer.mosaic(fields.latent, phase))

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.metrics.moments import CHANNELS, LEVELS, FloatArray, noise_of
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel
 from nmflowgan_cli.models.flow import Code
 from nmflowgan_cli.models.gaussian import PIXELS_PER_PATCH, Sample
-from nmflowgan_cli.moments import CHANNELS, LEVELS, FloatArray, noise_of
 
 EXTREME = 255
 RESIDUALS = 2 * EXTREME + 1

@@ -16,14 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmflowgan_cli import runtime
+from nmflowgan_cli import runtime, tiling
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, Window, encode
 from nmflowgan_cli.models.flow import Code
 from nmflowgan_cli.randomness import PictureFields
 from nmflowgan_cli.runtime import precision_context
-from nmflowgan_cli.synthesis import tiling
 
 Bytes = NDArray[np.uint8]
 Pixel = TypeVar("Pixel", np.uint8, np.float32)

@@ -13,7 +13,7 @@ STDIN = "-"
 
 
 @dataclass(frozen=True)
-class Source:
+class CleanPicture:
     """A clean picture: where it lies, and the path that its output and its random numbers are named after."""
 
     path: Path
@@ -27,7 +27,7 @@ class Source:
         return self.relative.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def find(inputs: Sequence[str], listed: bytes = b"", *, without: Path | None = None) -> list[Source]:
+def find_pictures(inputs: Sequence[str], listed: bytes = b"", *, without: Path | None = None) -> list[CleanPicture]:
     """The pictures that `inputs` name, each once, in the order given (folders and patterns sorted).
 
     A file keeps its name; a file of a folder, its path in the folder; a match of a pattern, its path below the
@@ -35,7 +35,7 @@ def find(inputs: Sequence[str], listed: bytes = b"", *, without: Path | None = N
     path itself if it is relative and does not climb. The folder `without` (the output) is not searched.
     Raises UsageError for an input that matches nothing.
     """
-    found: dict[Source, None] = {}
+    found: dict[CleanPicture, None] = {}
     for text in inputs:
         named = _listed(listed) if text == STDIN else _named(text)
         kept = [source for source in named if not (without and source.searched and _is_below(source.path, without))]
@@ -47,23 +47,23 @@ def _is_below(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def _named(text: str) -> list[Source]:
+def _named(text: str) -> list[CleanPicture]:
     path = Path(text)
     if path.is_dir():
         return _folder(path, PurePath())
     if path.exists():
-        return [Source(path, PurePath(path.name))]
+        return [CleanPicture(path, PurePath(path.name))]
     if glob.has_magic(text):
         return _pattern(text)
     raise UsageError(f"input {text} does not exist", "name a file, a folder, a pattern, or - for a list on stdin")
 
 
-def _folder(folder: Path, prefix: PurePath) -> list[Source]:
+def _folder(folder: Path, prefix: PurePath) -> list[CleanPicture]:
     """The pictures below `folder`; names that begin with a dot are passed over."""
     paths = sorted(_walk(folder))
     if not paths:
         raise UsageError(f"folder {folder} holds no pictures", f"pictures end in {', '.join(FORMATS)}")
-    return [Source(path, prefix / path.relative_to(folder), searched=True) for path in paths]
+    return [CleanPicture(path, prefix / path.relative_to(folder), searched=True) for path in paths]
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -79,27 +79,27 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in FORMATS and not path.name.startswith(".")
 
 
-def _pattern(text: str) -> list[Source]:
+def _pattern(text: str) -> list[CleanPicture]:
     parts = Path(text).parts
     fixed = Path(*parts[: next(number for number, part in enumerate(parts) if glob.has_magic(part))])
     paths = [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - keeps absolute patterns
-    sources = [Source(path, path.relative_to(fixed), searched=True) for path in paths if _is_picture(path)]
+    sources = [CleanPicture(path, path.relative_to(fixed), searched=True) for path in paths if _is_picture(path)]
     if not sources:
         raise UsageError(f"pattern {text} matches no pictures", f"pictures end in {', '.join(FORMATS)}")
     return sources
 
 
-def _listed(data: bytes) -> list[Source]:
+def _listed(data: bytes) -> list[CleanPicture]:
     lines = data.split(b"\0") if b"\0" in data else data.splitlines()
     texts = [os.fsdecode(line) for line in lines if line.strip()]
     if not texts:
         raise UsageError("the list on standard input is empty", "one path a line, or separated by NUL")
-    sources: list[Source] = []
+    sources: list[CleanPicture] = []
     for text in texts:
         path, relative = Path(text), _kept(text)
         if not path.exists():
             raise UsageError(f"{text}, listed on standard input, does not exist")
-        sources += _folder(path, relative) if path.is_dir() else [Source(path, relative)]
+        sources += _folder(path, relative) if path.is_dir() else [CleanPicture(path, relative)]
     return sources
 
 

@@ -30,7 +30,7 @@ DEFAULT_WORKERS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Sampler:
     """What all pictures of a run have in common. `model` is on `device`."""
 
     model: NoiseModel
@@ -84,17 +84,17 @@ class Item:
     error: NmflowganError | None = None
 
 
-Progress = Callable[[Job, float], None]
+JobProgress = Callable[[Job, float], None]
 """Told the share of a job that is done, in [0, 1]; called from several threads."""
 
 
 def run(
     jobs: Sequence[Job],
-    recipe: Recipe,
+    sampler: Sampler,
     *,
     workers: int = DEFAULT_WORKERS,
     skip: Callable[[Job], bool] = lambda job: False,
-    progress: Progress = lambda job, share: None,
+    progress: JobProgress = lambda job, share: None,
 ) -> Generator[Item]:
     """Make the noisy pictures, and yield what became of each, in the order of `jobs`.
 
@@ -103,8 +103,8 @@ def run(
     """
     return in_order(
         jobs,
-        lambda job, shared: _do(job, recipe, skip, shared, progress),
-        device=recipe.device,
+        lambda job, shared: _do(job, sampler, skip, shared, progress),
+        device=sampler.device,
         workers=workers,
         ahead=2 * workers,
     )
@@ -137,30 +137,30 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _do(job: Job, recipe: Recipe, skip: Callable[[Job], bool], shared: Executor, progress: Progress) -> Item:
+def _do(job: Job, sampler: Sampler, skip: Callable[[Job], bool], shared: Executor, progress: JobProgress) -> Item:
     """Read, sample and write one picture; an error that concerns this picture becomes its result."""
     if skip(job):
-        return Item(job, recipe.record(job, SKIPPED))
+        return Item(job, sampler.record(job, SKIPPED))
     try:
-        digest = _make(job, recipe, shared, progress)
+        digest = _make(job, sampler, shared, progress)
     except NmflowganError as error:
-        return _failed(job, recipe, error)
+        return _failed(job, sampler, error)
     except MemoryError:
         hint = "use fewer --workers, or cut the picture into pieces"
-        return _failed(job, recipe, OutOfMemoryError(f"out of memory for {job.input}", hint))
-    record = recipe.record(job, DONE)
+        return _failed(job, sampler, OutOfMemoryError(f"out of memory for {job.input}", hint))
+    record = sampler.record(job, DONE)
     return Item(job, replace(record, input_sha256=digest, output_sha256=sha256(job.output)))
 
 
-def _failed(job: Job, recipe: Recipe, error: NmflowganError) -> Item:
-    return Item(job, replace(recipe.record(job, FAILED), error=str(error)), error)
+def _failed(job: Job, sampler: Sampler, error: NmflowganError) -> Item:
+    return Item(job, replace(sampler.record(job, FAILED), error=str(error)), error)
 
 
-def _make(job: Job, recipe: Recipe, shared: Executor, progress: Progress) -> str | None:
+def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -> str | None:
     """Write the noisy picture; the SHA-256 of the clean file."""
     picture = read(job.input)
-    key = picture_key(recipe.seed, job.relative_path, job.repeat)
-    noisy = recipe.sample(picture.rgb, job.condition, key, shared, lambda share: progress(job, share))
+    key = picture_key(sampler.seed, job.relative_path, job.repeat)
+    noisy = sampler.sample(picture.rgb, job.condition, key, shared, lambda share: progress(job, share))
     picture = replace(picture, rgb=noisy)  # the clean pixels are let go before encoding takes memory
     write(job.output, picture)
     return sha256(job.input)

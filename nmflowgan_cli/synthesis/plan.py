@@ -12,8 +12,8 @@ from typing import TypeVar
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import FORMATS
-from nmflowgan_cli.synthesis.choices import Choices
-from nmflowgan_cli.synthesis.inputs import Source
+from nmflowgan_cli.synthesis.condition_choice import Choices
+from nmflowgan_cli.synthesis.inputs import CleanPicture
 
 Work = TypeVar("Work")
 
@@ -44,7 +44,7 @@ class Naming:
     format: str = "png"
     repeats: int = 1
 
-    def path(self, source: Source, repeat: int) -> Path:
+    def path(self, source: CleanPicture, repeat: int) -> Path:
         """Where repeat `repeat` of `source` goes; "_r0", "_r1" .. mark repeats where there are several."""
         if self.is_file:
             return self.output
@@ -77,7 +77,7 @@ def naming(output: Path, *, single: bool, format: str | None = None, repeats: in
     return Naming(output, is_file=True, repeats=repeats)
 
 
-def plan(sources: Sequence[Source], names: Naming, choices: Choices, seed: int) -> list[Job]:
+def plan(sources: Sequence[CleanPicture], names: Naming, choices: Choices, seed: int) -> list[Job]:
     """A job for every picture and repeat, in order.
 
     Raises UsageError where two outputs would be the same file, or an output would lie on top of an input.

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmflowgan_cli.conditions import Vocabulary
-from nmflowgan_cli.synthesis.choices import ANY, split
+from nmflowgan_cli.synthesis.condition_choice import ANY, split
 
 if TYPE_CHECKING:
     from nmflowgan_cli.models.base import NoiseModel
-    from nmflowgan_cli.synthesis.pipeline import Recipe
+    from nmflowgan_cli.synthesis.pipeline import Sampler
 
 SIMULATOR = "isp"
 """The name of the camera simulator among the weights: it needs no file."""
@@ -42,7 +42,7 @@ class Weights:
 
         return default_isp() if self.path is None else load_model(self.path)
 
-    def recipe(
+    def sampler(
         self,
         *,
         seed: int,
@@ -50,14 +50,14 @@ class Weights:
         precision: str = "auto",
         tile: int | None = None,
         batch: int | None = None,
-    ) -> "Recipe":
+    ) -> "Sampler":
         """The model on its device, and what the pictures of a run have in common; raises UsageError, WeightsError."""
         from nmflowgan_cli.runtime import precision_context, resolve_device
-        from nmflowgan_cli.synthesis.pipeline import Recipe
+        from nmflowgan_cli.synthesis.pipeline import Sampler
 
         place = resolve_device(device)
         precision_context(precision, place)  # refuses an unknown one before the work starts
-        return Recipe(
+        return Sampler(
             model=self.load().to(place),
             weights=self.name,
             weights_sha256=self.sha256,

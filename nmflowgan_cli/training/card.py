@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from nmflowgan_cli.checkpoints.format import LICENCES, Header
 from nmflowgan_cli.conditions import CAMERA_NAMES, Vocabulary
-from nmflowgan_cli.training.recipe import Recipe, to_toml
+from nmflowgan_cli.training.nmflowgan.recipe import Recipe, to_toml
 
 FILE = "card.md"
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nmflowgan_cli.data.simulate import Batch
+from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.errors import TrainingError, UsageError
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")

@@ -16,17 +16,17 @@ import torch
 
 from nmflowgan_cli.checkpoints.format import Header, write_whole
 from nmflowgan_cli.checkpoints.format import save as save_weights
-from nmflowgan_cli.data.simulate import Batch, Source
+from nmflowgan_cli.data.batches import Batch, BatchSource
 from nmflowgan_cli.errors import TrainingError
 from nmflowgan_cli.training import card as cards
 from nmflowgan_cli.training import distributed, state
-from nmflowgan_cli.training.recipe import Recipe
-from nmflowgan_cli.training.recipe import settings as settings_of
-from nmflowgan_cli.training.start import Start
-from nmflowgan_cli.training.steps import AdversarialStep, LikelihoodStep, Metrics
-from nmflowgan_cli.training.trainees import Trainee, trainee
+from nmflowgan_cli.training.extension import Start
+from nmflowgan_cli.training.monitor import Watch, averaged, board
+from nmflowgan_cli.training.nmflowgan.learners import Trainee, trainee
+from nmflowgan_cli.training.nmflowgan.recipe import Recipe
+from nmflowgan_cli.training.nmflowgan.recipe import settings as settings_of
+from nmflowgan_cli.training.nmflowgan.steps import AdversarialStep, LikelihoodStep, Metrics
 from nmflowgan_cli.training.validation import Validation
-from nmflowgan_cli.training.watching import Watch, averaged, board
 
 WEIGHTS = "model.safetensors"
 METRICS = "metrics.jsonl"
@@ -53,7 +53,7 @@ class RunOptions:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """How far a training came."""
 
     step: int
@@ -87,7 +87,7 @@ def interruptible() -> Iterator[Interruption]:
 
 def train(
     recipe: Recipe,
-    source: Source,
+    source: BatchSource,
     header: Header,
     options: RunOptions,
     *,
@@ -95,7 +95,7 @@ def train(
     progress: Progress,
     start: Start | None = None,
     validation: Validation | None = None,
-) -> Outcome:
+) -> TrainingOutcome:
     """Train by `recipe` on batches of `source`; `header` describes the weights file that is written at the end.
 
     `start`: what to go on from instead of a fresh model. `validation`: what the model is judged by now and then.
@@ -152,7 +152,7 @@ def train(
     finished = step == recipe.steps
     writes = finished and distributed.leads()
     weights = export(watch, options, seed=seed) if writes else None
-    return Outcome(step, finished, distributed.any_of_them(interruption.asked), weights)
+    return TrainingOutcome(step, finished, distributed.any_of_them(interruption.asked), weights)
 
 
 def _learner(recipe: Recipe, header: Header, options: RunOptions, start: Start | None) -> Trainee:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nmflowgan_cli.training.denoiser_recipe import DenoiserRecipe
-from nmflowgan_cli.training.recipe import Recipe
+from nmflowgan_cli.denoising.recipe import DenoiserRecipe
+from nmflowgan_cli.training.nmflowgan.recipe import Recipe
 from nmflowgan_cli.training.sources import DataOptions
 
 

@@ -8,16 +8,16 @@ from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import TrainingError, UsageError
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.training import distributed, state
-from nmflowgan_cli.training.loop import Outcome, Progress, RunOptions, train
+from nmflowgan_cli.training.extension import start_from
+from nmflowgan_cli.training.loop import Progress, RunOptions, TrainingOutcome, train
+from nmflowgan_cli.training.monitor import require_tensorboard
+from nmflowgan_cli.training.nmflowgan.learners import model_options
 from nmflowgan_cli.training.requests import TrainingRequest
 from nmflowgan_cli.training.sources import open_source
-from nmflowgan_cli.training.start import start_from
-from nmflowgan_cli.training.trainees import model_options
 from nmflowgan_cli.training.validation import validation_set
-from nmflowgan_cli.training.watching import require_tensorboard
 
 
-def run_training(request: TrainingRequest, *, progress: Progress) -> Outcome:
+def run_training(request: TrainingRequest, *, progress: Progress) -> TrainingOutcome:
     """Train flow and GAN as asked.
 
     Raises UsageError or PictureError for bad data or a bad device, TrainingError where the folder holds another

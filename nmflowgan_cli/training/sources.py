@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmflowgan_cli.conditions import Condition, camera_code
+from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.data.mixing import MixedSource
 from nmflowgan_cli.data.patches import Balance, PairSource, census
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.reading import Paired, Splits, divide, of_camera, read_paired
-from nmflowgan_cli.data.simulate import Simulator, Source, load_clean
+from nmflowgan_cli.data.simulate import Simulator, load_clean
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.models.rendering import PERIOD, Rendering
+from nmflowgan_cli.models.nmflowgan.rendering import PERIOD, Rendering
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class DataOptions:
         return PairSource(pairs, patch, balance=self.balance, step=PERIOD["camera"] if self.rendered == "camera" else 1)
 
 
-def open_source(options: DataOptions, patch: int) -> tuple[Source, tuple[str, ...]]:
+def open_source(options: DataOptions, patch: int) -> tuple[BatchSource, tuple[str, ...]]:
     """The source of batches, and a line for each kind of data that it draws from.
 
     Raises UsageError or PictureError for whatever is wrong with the data, as far as it shows without decoding all.

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.data.mixing import MixedSource
-from nmflowgan_cli.data.simulate import Simulator, Source
+from nmflowgan_cli.data.simulate import Simulator
 from nmflowgan_cli.errors import ConditionError
-from nmflowgan_cli.evaluation.metrics import ChannelMoments, SpatialCorrelation, kl_divergence
+from nmflowgan_cli.metrics.noise import ChannelMoments, SpatialCorrelation, kl_divergence
 from nmflowgan_cli.models.base import Fields, NoiseModel, encode
 from nmflowgan_cli.training.sources import DataOptions, read_splits
 
@@ -60,7 +61,7 @@ class Validation:
         return (noisy - self.clean).permute(0, 2, 3, 1).numpy().astype(np.int16)
 
 
-def validation_set(data: DataOptions, source: Source, vocabulary: Vocabulary, patch: int) -> Validation | None:
+def validation_set(data: DataOptions, source: BatchSource, vocabulary: Vocabulary, patch: int) -> Validation | None:
     """What a training on `source` is validated by; None where nothing held out is known to `vocabulary`."""
     held_out = [pair for pair in read_splits(data)["val"] if _known(vocabulary, pair.condition)]
     if held_out:
@@ -69,7 +70,7 @@ def validation_set(data: DataOptions, source: Source, vocabulary: Vocabulary, pa
     return draw(simulator, patch, "simulated pairs") if isinstance(simulator, Simulator) else None
 
 
-def draw(source: Source, patch: int, kind: str, *, patches: int = PATCHES) -> Validation:
+def draw(source: BatchSource, patch: int, kind: str, *, patches: int = PATCHES) -> Validation:
     """The same patches of `source` at every call; torch's generator is left alone."""
     rng = np.random.default_rng(SEED)
     batch = source.batch(patches, rng)

@@ -9,7 +9,7 @@ from typing import Any
 
 from nmflowgan_cli.data.containers.base import Container, Sample, Volume
 from nmflowgan_cli.data.layouts import Label, Layout
-from nmflowgan_cli.data.pairs import MANIFEST_NAMES
+from nmflowgan_cli.data.manifest import MANIFEST_NAMES
 from nmflowgan_cli.imaging import atomic_write
 
 COLUMNS = ("clean", "noisy", "camera", "iso", "scene", "split")

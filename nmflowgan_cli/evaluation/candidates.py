@@ -1,0 +1,97 @@
+"""The models that `evaluate` can name: weights, the camera simulator, and references that are fitted on the spot."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.reading import Paired
+from nmflowgan_cli.errors import PictureError, UsageError
+from nmflowgan_cli.evaluation.likelihood import likelihood_of
+from nmflowgan_cli.evaluation.pair_scores import Bytes, Candidate, Draw, Synthesizer, pictures_of
+from nmflowgan_cli.models.base import NoiseModel
+from nmflowgan_cli.models.gaussian import FITS, Sample, level_moments
+from nmflowgan_cli.models.oracle import POOL, fit_oracle
+from nmflowgan_cli.synthesis import engine
+from nmflowgan_cli.synthesis.weights import find_weights
+
+SIMULATOR = "isp"
+ORACLE = "oracle"
+FITTED = (*FITS, ORACLE)
+"""What is fitted on real pairs before it is judged."""
+
+
+def candidates(
+    names: Sequence[str],
+    fit_pairs: Sequence[Paired],
+    *,
+    fit_note: str,
+    load: Callable[[str], NoiseModel],
+    device: torch.device | str = "cpu",
+    precision: str = "auto",
+) -> list[Candidate]:
+    """The candidates of these names, in their order.
+
+    `fit_pairs`: what the references are fitted on, told in their note by `fit_note`. `load`: from the name or path of
+    weights to their model. `precision`: of `runtime.precision_context`.
+    """
+    if len(set(names)) < len(names):
+        raise UsageError(f"a model is named twice: {', '.join(names)}")
+    fitted = _fitted(names, fit_pairs)
+    entries = []
+    for name in names:
+        model = fitted[name] if name in fitted else _simulator() if name == SIMULATOR else load(name)
+        model = model.to(device)
+        note = fit_note if name in fitted else ""
+        if name == ORACLE:
+            note += f"; draws from at least {POOL} pixels"
+        synthesize = _synthesizer(model, device, precision)
+        entries.append(Candidate(name, synthesize, model.vocabulary.check, note, likelihood_of(model, device)))
+    return entries
+
+
+def _simulator() -> NoiseModel:
+    from nmflowgan_cli.data.profiles import default_isp
+
+    return default_isp()
+
+
+def _fitted(names: Sequence[str], pairs: Sequence[Paired]) -> dict[str, NoiseModel]:
+    """The references among `names`, fitted on these pairs."""
+    gaussian = [name for name in names if name in FITS]
+    sums = level_moments(_samples(pairs)) if gaussian else {}
+    models: dict[str, NoiseModel] = {name: FITS[name](sums) for name in gaussian}
+    if ORACLE in names:
+        models[ORACLE] = fit_oracle(_samples(pairs))
+    return models
+
+
+def _samples(pairs: Sequence[Paired]) -> Iterator[Sample]:
+    """All pictures that can be read; the pairs that cannot are named by the evaluation."""
+    readable = False
+    for pair in pairs:
+        try:
+            clean, noisy = pair.load()
+        except PictureError:
+            continue
+        readable = True
+        for one_clean, one_noisy in zip(pictures_of(clean), pictures_of(noisy), strict=True):
+            yield pair.condition, one_clean, one_noisy
+    if not readable:
+        raise PictureError("none of the pairs to fit the reference models on can be read")
+
+
+def _synthesizer(model: NoiseModel, device: torch.device | str, precision: str) -> Synthesizer:
+    def draw(rgb: Bytes, condition: Condition, key: int) -> Draw:
+        counts = engine.synthesize(model, rgb, condition, key, device=device, precision=precision, dtype=np.float32)
+        return Draw(engine.as_bytes(torch.from_numpy(counts)).numpy(), counts)
+
+    return draw
+
+
+def open_weights(cache_dir: Path | None) -> Callable[[str], NoiseModel]:
+    """A loader of weights by name or path, through the cache."""
+
+    return lambda name: find_weights(name, cache_dir=cache_dir).load()

@@ -1,0 +1,207 @@
+"""Pairs of patches from the plan to the container: whole pictures get their noise, and then they are cut.
+
+So a patch is the crop of what `synthesize` writes for its picture. Pictures are read, sampled, cut and encoded by
+threads, a few at a time, and written in the order of the plan.
+"""
+
+import hashlib
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmflowgan_cli import __version__
+from nmflowgan_cli.data.containers import Container, Sample
+from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
+from nmflowgan_cli.imaging import Bytes, luma, read
+from nmflowgan_cli.pairs.cutting import cut as cut_patches
+from nmflowgan_cli.pairs.plan import Cut, Lot, Take
+from nmflowgan_cli.randomness import picture_key
+from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, sha256
+from nmflowgan_cli.synthesis.pipeline import DEFAULT_WORKERS, Sampler, in_order
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LotOutcome:
+    """A lot and what became of it."""
+
+    lot: Lot
+    status: str
+    """"done", "skipped", or "failed" where none of its pictures could be made."""
+    records: list[Facts]
+    """For the manifest: one a pair, and one a picture that failed."""
+    errors: list[NmflowganError]
+    paths: list[Path]
+    """What was written."""
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What became of a picture."""
+
+    samples: list[Sample]
+    records: list[Facts]
+    error: NmflowganError | None = None
+
+
+CutProgress = Callable[[Cut, float], None]
+"""Told the share of a picture that is done, in [0, 1]; called from several threads."""
+
+
+def facts(cut: Cut, sampler: Sampler | None) -> list[Facts]:
+    """What each pair of `cut` is, as JSON values; `sampler` is None for real pairs."""
+    take = cut.take
+    common = {
+        "camera": take.condition.camera,
+        "iso": take.condition.iso,
+        "scene": take.scene,
+        "split": take.split,
+        "relative_path": take.relative_path,
+        "repeat": take.repeat,
+        "seed": sampler.seed if sampler else None,
+        "weights": sampler.weights if sampler else None,
+        "weights_sha256": sampler.weights_sha256 if sampler else None,
+    }
+    places = ({"top": b.top, "left": b.left, "height": b.height, "width": b.width} for b in cut.boxes)
+    return [{"key": label.key, **common, **place} for label, place in zip(cut.labels, places, strict=True)]
+
+
+def inputs(take: Take, digest: Callable[[Path], str | None] = sha256) -> Facts:
+    """The files that a take is made of, and their SHA-256."""
+    found: Facts = {"input": str(take.clean), "input_sha256": digest(take.clean)}
+    if take.noisy is not None:
+        found |= {"noisy_input": str(take.noisy), "noisy_input_sha256": digest(take.noisy)}
+    return found
+
+
+def failure(take: Take, error: NmflowganError) -> Facts:
+    """The record of a take that could not be made."""
+    return {
+        "status": FAILED,
+        "error": str(error),
+        "input": str(take.clean),
+        "relative_path": take.relative_path,
+        "repeat": take.repeat,
+        "camera": take.condition.camera,
+        "iso": take.condition.iso,
+        "split": take.split,
+        "tool_version": __version__,
+    }
+
+
+def make(
+    lots: Sequence[Lot],
+    container: Container,
+    sampler: Sampler | None,
+    *,
+    workers: int = DEFAULT_WORKERS,
+    skip: Callable[[Lot], bool] = lambda lot: False,
+    progress: CutProgress = lambda cut, share: None,
+) -> Generator[LotOutcome]:
+    """Make the pairs, and yield what became of each lot, in their order.
+
+    `sampler`: None where the noisy pictures are there already. `skip`: tells lots that are to be left as they are.
+    A picture that fails does not stop the others; NmflowganError where the container cannot be written, since nothing
+    after it could be either. When the generator is closed, the lot that is being written is dropped.
+    """
+    skipped = cache(lambda number: skip(lots[number]))
+    cuts = (cut for number, lot in enumerate(lots) if not skipped(number) for cut in lot.cuts)
+    results = in_order(
+        cuts,
+        lambda cut, lanes: _result(cut, container, sampler, lanes, progress),
+        device=sampler.device if sampler else "cpu",
+        workers=workers,
+        ahead=workers + 1,  # encoded patches of large pictures take memory
+    )
+    try:
+        for number, lot in enumerate(lots):
+            yield LotOutcome(lot, SKIPPED, [], [], []) if skipped(number) else _written(lot, container, results)
+    finally:
+        results.close()
+
+
+def _written(lot: Lot, container: Container, results: Iterator[_Result]) -> LotOutcome:
+    """Write the lot from as many `results` as it has pictures."""
+    taken: list[_Result] = []
+
+    def pictures() -> Iterator[list[Sample]]:
+        for cut in lot.cuts:
+            result = next(results)
+            places = [container.places(lot.volume, label) for label in cut.labels]
+            records = [record | place for record, place in zip(result.records, places, strict=False)]
+            taken.append(_Result([], records, result.error))
+            if result.samples:
+                yield result.samples
+
+    paths: list[Path] = []
+    whole = pictures()
+    try:
+        first = next(whole, None)
+        if first is not None:
+            paths = container.write(lot.volume, chain([first], whole))
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise NmflowganError(
+            f"cannot write to {container.root}: {reason}", "make room, then go on with --resume"
+        ) from None
+    errors = [result.error for result in taken if result.error is not None]
+    records = [record for result in taken for record in result.records]
+    return LotOutcome(lot, DONE if paths else FAILED, records, errors, paths)
+
+
+def _result(cut: Cut, container: Container, sampler: Sampler | None, lanes: Executor, progress: CutProgress) -> _Result:
+    """Read or sample, cut and encode one picture; an error that concerns this picture becomes its result."""
+    try:
+        clean, noisy = _pictures(cut, sampler, lanes, progress)
+        return _encoded(cut, clean, noisy, container, facts(cut, sampler))
+    except NmflowganError as error:
+        return _Result([], [failure(cut.take, error)], error)
+    except MemoryError:
+        out = OutOfMemoryError(f"out of memory for {cut.take.clean}", "use fewer --workers")
+        return _Result([], [failure(cut.take, out)], out)
+
+
+def _pictures(cut: Cut, sampler: Sampler | None, lanes: Executor, progress: CutProgress) -> tuple[Bytes, Bytes]:
+    """The whole clean and noisy picture, each (H, W, 3) uint8 RGB."""
+    take, picture = cut.take, read(cut.take.clean)
+    _refuse_other_size(take.clean, picture.rgb, cut)
+    if take.noisy is not None:
+        noisy = read(take.noisy).rgb
+        _refuse_other_size(take.noisy, noisy, cut)
+        return picture.rgb, noisy
+    if sampler is None:
+        raise ValueError("a picture is to be made, but there is no sampler")
+    key = picture_key(sampler.seed, take.relative_path, take.repeat)
+    noisy = sampler.sample(picture.rgb, take.condition, key, lanes, lambda share: progress(cut, share))
+    return picture.rgb, np.repeat(luma(noisy)[..., None], 3, 2) if picture.grey else noisy
+
+
+def _refuse_other_size(path: Path, rgb: Bytes, cut: Cut) -> None:
+    if rgb.shape[:2] != (cut.height, cut.width):
+        raise PictureError(f"{path} is not {cut.width}x{cut.height} pixels any more", "start again with --resume")
+
+
+def _encoded(cut: Cut, clean: Bytes, noisy: Bytes, container: Container, known: Sequence[Mapping[str, Any]]) -> _Result:
+    """The samples of a picture, and their records without their places."""
+    sides = [[container.encode(patch) for patch in cut_patches(rgb, cut.boxes)] for rgb in (clean, noisy)]
+    samples = [Sample(*parts) for parts in zip(cut.labels, *sides, known, strict=True)]
+    origin = inputs(cut.take)
+    records = [
+        {
+            "status": DONE,
+            **sample.facts,
+            **origin,
+            "clean_sha256": hashlib.sha256(sample.clean).hexdigest(),
+            "noisy_sha256": hashlib.sha256(sample.noisy).hexdigest(),
+            "tool_version": __version__,
+        }
+        for sample in samples
+    ]
+    return _Result(samples, records)

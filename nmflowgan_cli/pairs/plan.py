@@ -1,0 +1,231 @@
+"""Which pairs will be made of what, told before any is made: inputs and options in, patches with their names out."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.containers import Volume
+from nmflowgan_cli.data.layouts import UNKNOWN, Label, Settings, stem
+from nmflowgan_cli.data.manifest import Pair
+from nmflowgan_cli.data.reading import scene_of
+from nmflowgan_cli.data.sidd import SceneInstance, find_instance
+from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError
+from nmflowgan_cli.imaging import read, size
+from nmflowgan_cli.pairs.cutting import detailed, patches
+from nmflowgan_cli.synthesis.condition_choice import Choices
+from nmflowgan_cli.synthesis.inputs import CleanPicture
+from nmflowgan_cli.tiling import Box
+
+READERS = 4
+"""Pictures that are looked at a time."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """A clean picture and one noisy picture of it, which is there already or is to be made."""
+
+    clean: Path
+    noisy: Path | None
+    """None where it is to be made."""
+    relative_path: str
+    """Names the random numbers of a picture to be made, with seed and repeat."""
+    repeat: int
+    condition: Condition
+    scene: str
+    split: str
+    stem: str
+    """Names its patches."""
+    settings: Settings = UNKNOWN
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How pictures are cut. `patch` and `step` in pixels, None for the whole picture and for `patch`."""
+
+    patch: int | None = 256
+    step: int | None = None
+    min_detail: float = 0.0
+    """In counts, see `patches.detail`."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A take, the size of its pictures, and its patches."""
+
+    take: Take
+    height: int
+    width: int
+    boxes: tuple[Box, ...]
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True)
+class Lot:
+    """Cuts that are written together."""
+
+    volume: Volume
+    cuts: tuple[Cut, ...]
+
+
+@dataclass(frozen=True)
+class PairPlan:
+    """Everything that will be made, and the takes that cannot be."""
+
+    cuts: tuple[Cut, ...]
+    """Those of the train split first; none is without patches."""
+    failed: tuple[tuple[Take, NmflowganError], ...]
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Number of pairs in each split."""
+        splits = [cut.take.split for cut in self.cuts for _ in cut.boxes]
+        return {split: splits.count(split) for split in ("train", "val")}
+
+    @property
+    def keys(self) -> set[tuple[str, str]]:
+        """(split, key) of every pair."""
+        return {(label.split, label.key) for cut in self.cuts for label in cut.labels}
+
+    def lots(self, shard_size: int | None) -> list[Lot]:
+        """What is written together: each cut by itself, or as many of a split as have `shard_size` pairs or more."""
+        groups: list[list[Cut]] = []
+        for cut in self.cuts:
+            last = groups[-1] if groups else []
+            full = shard_size is None or sum(len(other.boxes) for other in last) >= shard_size
+            if not last or full or last[0].take.split != cut.take.split:
+                groups.append([])
+            groups[-1].append(cut)
+        numbers: dict[str, int] = {"train": 0, "val": 0}
+        lots = []
+        for group in groups:
+            split = group[0].take.split
+            lots.append(Lot(Volume(split, numbers[split], tuple(cut.labels for cut in group)), tuple(group)))
+            numbers[split] += 1
+        return lots
+
+
+def synthetic_takes(sources: Sequence[CleanPicture], drawn: Choices, *, repeats: int, seed: int) -> list[Take]:
+    """A take for every picture and repeat, with the conditions and random numbers that `synthesize` gives them."""
+    return [
+        Take(
+            source.path,
+            None,
+            source.seed_path,
+            repeat,
+            drawn.draw(seed, source.seed_path, repeat),
+            source.seed_path,
+            "train",
+            stem(source.seed_path, repeat if repeats > 1 else None),
+        )
+        for source in sources
+        for repeat in range(repeats)
+    ]
+
+
+def real_takes(pairs: Iterable[Pair]) -> list[Take]:
+    """A take for every real pair, in the split that the data say."""
+    return [
+        Take(
+            pair.clean,
+            pair.noisy,
+            pair.name,
+            0,
+            pair.condition,
+            scene_of(pair),
+            pair.split,
+            stem(pair.name),
+            _settings(find_instance(pair.scene) or find_instance(pair.name)),
+        )
+        for pair in pairs
+    ]
+
+
+def _settings(instance: SceneInstance | None) -> Settings:
+    return Settings(instance.shutter, instance.temperature, instance.brightness) if instance else UNKNOWN
+
+
+def divided(takes: Sequence[Take], val_share: float, seed: int) -> list[Take]:
+    """The takes with `val_share` of the scenes (the pictures, where they are clean ones) in the val split.
+
+    Which scenes depends on the seed and on the scenes alone; all takes of a scene stay together. At least one scene
+    is on either side unless the share is 0. Raises UsageError for a share outside of [0, 1), or a single scene.
+    """
+    scenes = sorted({take.scene for take in takes}, key=lambda scene: _rank(seed, scene))
+    if not 0 <= val_share < 1:
+        raise UsageError(f"--val-share {val_share:g} is no share", "from 0 to below 1, for example 0.1")
+    if val_share and len(scenes) < 2:
+        raise UsageError("a single picture cannot be divided into train and val", "leave out --val-share")
+    count = min(max(round(val_share * len(scenes)), 1), len(scenes) - 1) if val_share else 0
+    held_out = set(scenes[:count])
+    return [replace(take, split="val" if take.scene in held_out else "train") for take in takes]
+
+
+def pair_plan(takes: Sequence[Take], cutting: Cutting) -> PairPlan:
+    """The patches of every take. Reads the heads of the pictures, or with a minimum of detail the pictures.
+
+    A take that cannot be read, or shows no patch that is large enough, is among `failed`. Raises UsageError where two
+    takes would have the same name.
+    """
+    _refuse_same_names(takes)
+    patches(1, 1, cutting.patch, cutting.step)  # refuses impossible ones before anything is read
+    scenes = {scene: number for number, scene in enumerate(dict.fromkeys(take.scene for take in takes), 1)}
+    with ThreadPoolExecutor(READERS, "survey") as pool:
+        found = list(pool.map(lambda take: _surveyed(take, cutting), takes))
+    cuts = [
+        Cut(take, *result[:2], result[2], _labels(take, len(result[2]), scenes[take.scene], number))
+        for number, (take, result) in enumerate(zip(takes, found, strict=True), 1)
+        if not isinstance(result, NmflowganError) and result[2]
+    ]
+    failed = [(take, result) for take, result in zip(takes, found, strict=True) if isinstance(result, NmflowganError)]
+    return PairPlan(tuple(sorted(cuts, key=lambda cut: cut.take.split)), tuple(failed))
+
+
+def _surveyed(take: Take, cutting: Cutting) -> tuple[int, int, tuple[Box, ...]] | NmflowganError:
+    """Height, width and patches; or what is wrong."""
+    try:
+        height, width = size(take.clean)
+        if take.noisy is not None and size(take.noisy) != (height, width):
+            raise PictureError(f"{take.clean} and {take.noisy} differ in size", "a pair shows the same pixels")
+        boxes = patches(height, width, cutting.patch, cutting.step)
+        if not boxes:
+            raise PictureError(
+                f"{take.clean} is smaller than a patch: {width}x{height}", "leave it out, or use --patch"
+            )
+        if cutting.min_detail > 0:
+            boxes = detailed(read(take.clean).rgb, boxes, cutting.min_detail)
+    except NmflowganError as error:
+        return error
+    return height, width, tuple(boxes)
+
+
+def _labels(take: Take, count: int, picture: int, instance: int) -> tuple[Label, ...]:
+    return tuple(
+        Label(
+            stem=take.stem,
+            split=take.split,
+            scene=take.scene,
+            picture=picture,
+            instance=instance,
+            patch=patch,
+            condition=take.condition,
+            settings=take.settings,
+        )
+        for patch in range(count)
+    )
+
+
+def _refuse_same_names(takes: Iterable[Take]) -> None:
+    first: dict[str, Take] = {}
+    for take in takes:
+        other = first.setdefault(take.stem.lower(), take)
+        if other is not take:
+            one, two = other.noisy or other.clean, take.noisy or take.clean
+            raise UsageError(f"the patches of {one} and {two} would have the same names", "rename one of them")
+
+
+def _rank(seed: int, scene: str) -> bytes:
+    return hashlib.sha256(f"split\0{seed}\0{scene}".encode()).digest()

@@ -1,0 +1,103 @@
+"""What a user of `make-pairs` asks for, as one value, and the plan that follows from it: mistakes are told at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nmflowgan_cli.data.containers import Container
+from nmflowgan_cli.data.folders import is_folder_pair
+from nmflowgan_cli.data.manifest import MANIFEST_NAMES, Pair
+from nmflowgan_cli.data.reading import read_paired
+from nmflowgan_cli.data.sidd import is_sidd
+from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.pairs.plan import Cutting, PairPlan, Take, divided, pair_plan, real_takes, synthetic_takes
+from nmflowgan_cli.synthesis.condition_choice import choices
+from nmflowgan_cli.synthesis.inputs import find_pictures
+from nmflowgan_cli.synthesis.weights import Weights, find_weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairRequest:
+    """Which pairs to make of what."""
+
+    inputs: tuple[str, ...]
+    cameras: tuple[str, ...]
+    isos: tuple[str, ...]
+    output: Path
+    cutting: Cutting
+    listed: bytes = b""
+    """What came on standard input, where "-" is among the inputs."""
+    weights: str | None = None
+    cache_dir: Path | None = None
+    seed: int = 0
+    repeats: int = 1
+    val_share: float | None = None
+    """None: no val split of clean pictures, and that of the data for real pairs."""
+
+
+@dataclass(frozen=True)
+class PreparedPairs:
+    """The plan of a request, and the weights that its noisy pictures are made with; None for real pairs."""
+
+    plan: PairPlan
+    weights: Weights | None
+
+
+def prepare_pairs(request: PairRequest) -> PreparedPairs:
+    """The plan of `request`; raises UsageError, ConditionError or WeightsError for any mistake.
+
+    With a camera and an ISO the inputs are clean pictures; without both they are paired data.
+    """
+    if bool(request.cameras) != bool(request.isos):
+        missing = "--iso" if request.cameras else "--camera"
+        raise UsageError(f"{missing} is missing", "clean pictures need --camera and --iso, real pairs neither")
+    weights = None
+    if request.cameras:
+        weights = find_weights(request.weights, request.cameras, cache_dir=request.cache_dir)
+        takes = _synthetic(request, weights)
+    else:
+        takes = _real(request)
+    if request.val_share is not None:
+        takes = divided(takes, request.val_share, request.seed)
+    return PreparedPairs(pair_plan(takes, request.cutting), weights)
+
+
+def refuse_filled(folder: Path) -> None:
+    """Raise UsageError unless `folder` is empty or does not exist: old patches would get among the new ones."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"output folder {folder} is not empty", "--resume goes on with it, or choose another -o")
+
+
+def refuse_unshareable(container: Container, shard: str | None) -> None:
+    """Raise UsageError where several processes would write what only one can."""
+    if shard is not None and not container.shareable:
+        raise UsageError(f"shard {shard} of a database, which has one writer", "another --container, or one process")
+
+
+def _synthetic(request: PairRequest, weights: Weights) -> list[Take]:
+    for text in request.inputs:
+        _refuse_paired(text)
+    drawn = choices(weights.vocabulary, request.cameras, request.isos)
+    sources = find_pictures(request.inputs, request.listed, without=request.output)
+    return synthetic_takes(sources, drawn, repeats=request.repeats, seed=request.seed)
+
+
+def _real(request: PairRequest) -> list[Take]:
+    if request.repeats > 1 or request.weights is not None:
+        asked = "--repeats" if request.repeats > 1 else "--weights"
+        raise UsageError(f"{asked} is for clean pictures", "with --camera and --iso, or leave it out for real pairs")
+    return real_takes(pair for text in request.inputs for pair in _pairs(Path(text)))
+
+
+def _pairs(data: Path) -> list[Pair]:
+    found, _ = read_paired(data)
+    pairs = [pair for pair in found if isinstance(pair, Pair)]
+    if len(pairs) < len(found):
+        raise UsageError(f"{data} holds patches, not pictures", "they are cut already")
+    return pairs
+
+
+def _refuse_paired(text: str) -> None:
+    """Raise UsageError for a folder of pairs: its noisy pictures would get noise once more."""
+    folder = Path(text)
+    if folder.is_dir() and ((folder / MANIFEST_NAMES[0]).is_file() or is_folder_pair(folder) or is_sidd(folder)):
+        raise UsageError(f"{folder} holds pairs", "leave out --camera and --iso, or name its folder of clean pictures")

@@ -1,0 +1,35 @@
+"""What a reader must know of an evaluation beside its numbers: what was left out, and what is unknown and why."""
+
+import math
+
+from nmflowgan_cli.evaluation.protocol import Evaluation, Result
+from nmflowgan_cli.evaluation.scores import Scores
+from nmflowgan_cli.metrics.noise import LEAST_PIXELS, LEVEL_BIN
+
+
+def remarks(evaluation: Evaluation) -> list[str]:
+    """A sentence each, without repeats."""
+    reason = "has no scores: it knows none of these pairs, or failed on all that it knows"
+    told = [f"{name} {reason}" for name in evaluation.without_scores]
+    for result in evaluation.results:
+        told += _left_out(result)
+        for cell, scores in result.cells.items():
+            told += [f"{cell}: {reason}" for reason in _unknown(result.name, scores)]
+    return list(dict.fromkeys(told))
+
+
+def _left_out(result: Result) -> list[str]:
+    skipped = f"{result.name}: {result.skipped} pairs of cameras or ISOs that it does not know were skipped"
+    failed = f"{result.name}: {result.failed} pairs that it failed on were left out"
+    return [skipped] * (result.skipped > 0) + [failed] * (result.failed > 0)
+
+
+def _unknown(name: str, scores: Scores) -> list[str]:
+    reasons = []
+    if scores.std_real == 0:
+        reasons.append("the real noise is the same everywhere (a black picture?): no std ratio and no correlations")
+    elif scores.std_fake == 0:
+        reasons.append(f"the noise of {name} is the same everywhere: no correlations")
+    if math.isnan(scores.std_curve):
+        reasons.append(f"no {LEVEL_BIN} levels hold {LEAST_PIXELS} pixels: no std and mean curves")
+    return reasons

@@ -1,0 +1,141 @@
+"""What is seen of a training while it runs: validation, the best weights so far, pictures, TensorBoard."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmflowgan_cli.checkpoints.format import Header
+from nmflowgan_cli.checkpoints.format import save as save_weights
+from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.imaging import Picture, write
+from nmflowgan_cli.models.base import NoiseModel
+from nmflowgan_cli.training.nmflowgan.learners import Trainee
+from nmflowgan_cli.training.nmflowgan.recipe import Recipe
+from nmflowgan_cli.training.nmflowgan.steps import AdversarialStep, Metrics
+from nmflowgan_cli.training.validation import Validation
+
+BEST = "best.safetensors"
+GRIDS = "grids"
+ROWS = 4
+AMPLIFIED = 4
+
+
+class Watch:
+    """Validates now and then, keeps the best weights, and writes a grid of pictures.
+
+    The best count from half of the last stage on: before, noise may have the right histogram and no correlation,
+    to which the KLD is blind. It draws no random number of the training's.
+    """
+
+    def __init__(
+        self,
+        learner: Trainee,
+        game: AdversarialStep,
+        recipe: Recipe,
+        header: Header,
+        validation: Validation | None,
+        run: Path,
+        *,
+        every: int,
+    ) -> None:
+        self.learner, self.game, self.recipe, self.header = learner, game, recipe, header
+        self.validation, self.run, self.every = validation, run, every
+        self.best: Metrics = {}
+        self.last: Metrics = {}
+        self._seconds_before, self._began = 0.0, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long the training has run, in all of its parts."""
+        return self._seconds_before + time.monotonic() - self._began
+
+    def __call__(self, step: int) -> Metrics:
+        """The scores after `step` steps, where it is time for them; else nothing."""
+        if self.validation is None or (step % self.every and step != self.recipe.steps):
+            return {}
+        with averaged(self.learner, self.game) as model:
+            fake = self.validation.synthesize(model, next(self.learner.model.parameters()).device)
+            scores = self.validation.scores(fake)
+            self.last = {"step": step, **scores}
+            if self._is_best(step):
+                self.best = self.last
+                save_weights(self.run / BEST, self.learner.model.state_dict(), self.described(self.best))
+        write_grid(self.run / GRIDS / f"{step:07}.png", self.validation, fake)
+        return scores
+
+    def described(self, scores: Metrics) -> Header:
+        """The header of weights with these scores."""
+        if self.validation is None or not scores:
+            return self.header
+        return replace(self.header, metrics={"validation": {**scores, "on": self.validation.kind}})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "last": self.last, "seconds": self.seconds}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.best, self.last, self._seconds_before = state["best"], state["last"], state["seconds"]
+
+    def _is_best(self, step: int) -> bool:
+        begins = self.recipe.spatial_from if self.recipe.spatial_from < self.recipe.steps else 0
+        counts = 2 * step >= begins + self.recipe.steps
+        return counts and self.last["val_kld"] < self.best.get("val_kld", float("inf"))
+
+
+@contextmanager
+def averaged(learner: Trainee, game: AdversarialStep) -> Iterator[NoiseModel]:
+    """The model as it is exported: in evaluation mode, with the averaged spatial network where there is one."""
+    own = deepcopy(learner.spatial.state_dict()) if game.average is not None else None
+    modes = {module: module.training for module in learner.model.modules()}
+    if game.average is not None:
+        learner.spatial.load_state_dict(game.average.state_dict())
+    learner.model.eval()
+    try:
+        yield cast(NoiseModel, learner.model)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+        if own is not None:
+            learner.spatial.load_state_dict(own)
+
+
+def write_grid(path: Path, validation: Validation, fake: Tensor) -> None:
+    """A row a pair: clean, real, synthetic, and the noise of both, amplified about grey."""
+    rows: list[Tensor] = []
+    for clean, noisy, made in zip(validation.clean[:ROWS], validation.noisy, fake, strict=False):
+        noise = [128 + AMPLIFIED * (picture - clean) for picture in (noisy, made)]
+        rows.append(torch.cat([clean, noisy, made, *noise], 2))
+    pixels = torch.cat(rows, 1).round().clamp(0, 255).permute(1, 2, 0).numpy().astype(np.uint8)
+    write(path, Picture(pixels), "PNG")
+
+
+def require_tensorboard() -> None:
+    """Raise UsageError where the extra is not installed."""
+    if find_spec("tensorboard") is None:
+        raise UsageError("--tensorboard needs the package tensorboard", "pip install 'nmflowgan-cli[tensorboard]'")
+
+
+@contextmanager
+def board(run: Path, *, wanted: bool) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+    """A function that shows the metrics of a step in TensorBoard (`tensorboard --logdir RUN`), if that is wanted."""
+    if not wanted:
+        yield lambda _step, _metrics: None
+        return
+    require_tensorboard()
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(run / "tensorboard")) as writer:
+
+        def show(step: int, metrics: Mapping[str, float]) -> None:
+            for name, value in metrics.items():
+                writer.add_scalar(name, value, step)
+
+        yield show

@@ -1,0 +1,359 @@
+"""`nmflowgan make-pairs` as a user meets it: what is written, what is told, and what survives an interruption."""
+
+import io
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import numpy as np
+import pytest
+from fakes import VOCABULARY, photograph, save_untrained
+from typer.testing import CliRunner, Result
+
+from nmflowgan_cli.checkpoints.format import Header
+from nmflowgan_cli.cli import app
+from nmflowgan_cli.imaging import Picture, read, write
+from nmflowgan_cli.pairs.cutting import patches
+
+HEADER = Header(
+    architecture="lite",
+    options={"widths": [4, 4], "width": 4, "pointwise_width": 4},
+    vocabulary=VOCABULARY,
+    name="small",
+)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_untrained(tmp_path_factory.mktemp("weights") / "small.safetensors", HEADER)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with four clean pictures in a tree, one of them grey and one a JPEG."""
+    for number, name in enumerate(("a.png", "b.jpg", "sub/c.png", "d.png")):
+        write(tmp_path / "clean" / name, Picture(photograph(50 + 3 * number, 71, number), grey=name == "d.png"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(*arguments: object, command: str = "make-pairs") -> Result:
+    return CliRunner().invoke(app, [command, *map(str, arguments)])
+
+
+def asked(weights: object, *more: object, camera: str = "IP,GP", iso: str = "100-800") -> tuple[object, ...]:
+    return ("-c", camera, "-i", iso, "-o", "pairs", "--weights", weights, "--device", "cpu", "--patch", 32, *more)
+
+
+def manifest(folder: str = "pairs") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (Path(folder) / "manifest.jsonl").read_text().splitlines()]
+
+
+def contents(folder: str) -> dict[str, bytes]:
+    """Every file but the manifest, whose order and times of failures may differ, and LMDB's own bookkeeping."""
+    paths = sorted(path for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".mdb")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths if path.name != "manifest.jsonl"}
+
+
+@pytest.mark.parametrize("model", ["lite", "isp"])
+def test_a_patch_is_the_crop_of_what_synthesize_writes(weights: Path, model: str) -> None:
+    chosen = weights if model == "lite" else "isp"
+    done = call("clean", *asked(chosen, "--step", 20, "--repeats", 2, "--seed", 5))
+    assert done.exit_code == 0, done.stderr
+    condition = ("-c", "IP,GP", "-i", "100-800", "--weights", chosen, "--seed", 5, "--repeats", 2, "--device", "cpu")
+    whole = call("clean", *condition, "-o", "noisy", "--tile", 64, command="synthesize")
+    assert whole.exit_code == 0, whole.stderr
+    conditions = {
+        (record["relative_path"], record["repeat"]): (record["camera"], record["iso"]) for record in manifest("noisy")
+    }
+    records = manifest()
+    assert len(records) == 2 * sum(len(patches(50 + 3 * number, 71, 32, 20)) for number in range(4))
+    for record in records:
+        path = Path(record["relative_path"])
+        assert (record["camera"], record["iso"]) == conditions[str(path), record["repeat"]]
+        rows, columns = (slice(record[start], record[start] + 32) for start in ("top", "left"))
+        noisy = read(Path("noisy") / path.with_name(f"{path.stem}_r{record['repeat']}.png"))
+        assert np.array_equal(read(Path("pairs") / record["noisy"]).rgb, noisy.rgb[rows, columns])
+        assert np.array_equal(read(Path("pairs") / record["clean"]).rgb, read("clean" / path).rgb[rows, columns])
+
+
+def test_counts_are_told_before_and_kept(weights: Path) -> None:
+    dry = call("clean", *asked(weights, "--val-share", 0.25, "--repeats", 2, "--dry-run"))
+    assert dry.exit_code == 0, dry.stderr
+    assert dry.stderr == "noisy pictures: 8, pairs: 48 (train: 36, val: 12), files: 96, noise: small\n"
+    assert not Path("pairs").exists()
+    done = call("clean", *asked(weights, "--val-share", 0.25, "--repeats", 2))
+    assert done.stderr.splitlines()[0] == dry.stderr.strip()
+    assert len(done.stdout.splitlines()) == 48
+    assert all(Path(line).is_file() for line in done.stdout.splitlines())
+    assert len(list(Path("pairs/train/clean").iterdir())) == 36
+    assert len(list(Path("pairs/val/noisy").iterdir())) == 12
+    assert len(Path("pairs/manifest.csv").read_text().splitlines()) == 49
+
+
+def test_val_is_split_off_by_picture() -> None:
+    held_out = set()
+    for seed in range(4):
+        given = ("--val-share", 0.5, "--repeats", 2, "--seed", seed, "--json", "-o", f"pairs{seed}")
+        records = [json.loads(line) for line in call("clean", *asked("isp", *given)).stdout.splitlines()]
+        assert {record["repeat"] for record in records} == {0, 1}
+        splits = {part: {record["scene"] for record in records if record["split"] == part} for part in ("train", "val")}
+        assert len(splits["train"]) == len(splits["val"]) == 2
+        assert not splits["train"] & splits["val"]
+        held_out.add(frozenset(splits["val"]))
+    assert len(held_out) > 1
+
+
+@pytest.mark.parametrize("container", ["folder", "lmdb", "webdataset"])
+def test_resuming_makes_what_is_missing_and_nothing_else(weights: Path, container: str) -> None:
+    given = ("clean", *asked(weights, "--container", container, "--shard-size", 7, "--val-share", 0.25))
+    assert call(*given).exit_code == 0
+    straight, first = contents("pairs"), manifest()
+    again = call(*given, "--resume")
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert "pairs skipped: 24" in again.stderr
+    write(Path("clean/a.png"), Picture(photograph(50, 71, 99)))
+    changed = call(*given, "--resume")
+    assert changed.exit_code == 0, changed.stderr
+    remade = [record for record in manifest()[len(first) :] if record["relative_path"] == "a.png"]
+    assert len(remade) == 6
+    write(Path("clean/a.png"), Picture(photograph(50, 71, 0)))
+    assert call(*given, "--resume").exit_code == 0
+    assert contents("pairs") == straight
+    if container == "folder":
+        missing = Path("pairs") / next(r for r in first if r["relative_path"] == "sub/c.png")["noisy"]
+        missing.unlink()
+        assert len(call(*given, "--resume").stdout.splitlines()) == 6
+        assert contents("pairs") == straight
+
+
+def test_pairs_of_another_run_are_not_mixed(weights: Path) -> None:
+    assert call("clean", *asked("isp")).exit_code == 0
+    full = call("clean", *asked("isp"))
+    assert full.exit_code == 2
+    assert full.stderr == ("error: output folder pairs is not empty (--resume goes on with it, or choose another -o)\n")
+    before = contents("pairs")
+    other = call("clean", *asked("isp", "--layout", "nafnet", "--resume"))
+    assert other.exit_code == 2
+    assert "which this command would not make there" in other.stderr
+    smaller = call("clean/a.png", *asked("isp", "--resume", "-q"))
+    assert smaller.exit_code == 2
+    assert contents("pairs") == before
+
+
+def test_bad_pictures_do_not_stop_the_others(weights: Path) -> None:
+    data = Path("clean/a.png").read_bytes()
+    Path("clean/a.png").write_bytes(data[: len(data) // 2])  # the head is whole: found in the middle of the work
+    Path("clean/b.jpg").write_text("text")
+    write(Path("clean/small.png"), Picture(photograph(31, 80)))
+    for container in ("folder", "webdataset"):
+        done = call("clean", *asked("isp", "--container", container, "-o", container))
+        assert done.exit_code == 3, done.stderr
+        errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 3
+        assert "clean/small.png is smaller than a patch: 80x31" in done.stderr
+        assert "pairs: 12, pictures failed: 3" in done.stderr
+        status = [record["status"] for record in manifest(container)]
+        assert (status.count("done"), status.count("failed")) == (12, 3)
+    assert len(list(Path("folder").rglob("*.png"))) == 24
+    assert len(members(Path("webdataset"))) == 36
+    assert call("clean/b.jpg", *asked("isp", "-o", "none")).exit_code == 1
+
+
+def test_flat_patches_can_be_left_out() -> None:
+    picture = photograph(64, 96)
+    picture[:32, :64] = 200
+    write(Path("flat/a.png"), Picture(picture))
+    done = call("flat", *asked("isp", "--min-detail", 1.5, "--json"))
+    assert "pairs: 4" in done.stderr
+    corners = [(record["top"], record["left"]) for record in map(json.loads, done.stdout.splitlines())]
+    assert corners == [(0, 64), (32, 0), (32, 32), (32, 64)]
+
+
+def test_whole_pictures_in_sidds_folders() -> None:
+    done = call("clean/sub", *asked("isp", "--patch", 0, "--layout", "sidd", camera="S6", iso="800"))
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout == "pairs/train/Data/0001_001_S6_00800_00000_0000_N/0001_NOISY_SRGB_010.PNG\n"
+    [record] = manifest()
+    assert np.array_equal(read(Path("pairs") / record["clean"]).rgb, read("clean/sub/c.png").rgb)
+    again = call("pairs/train", "--patch", 32, "-o", "again", "--container", "hdf5")
+    assert again.exit_code == 0, again.stderr
+    assert again.stdout == "again/train/0001_0001_001_S6_00800_00000_0000_N.hdf5\n"
+
+
+@pytest.fixture
+def real(folder: Path) -> Path:
+    """A manifest of real pairs: three pictures of two scenes."""
+    lines = ["clean,noisy,camera,iso,scene,split"]
+    for number, (scene, split) in enumerate((("x", "train"), ("x", "train"), ("y", "val"))):
+        for side in ("clean", "noisy"):
+            write(folder / f"real/{side}{number}.png", Picture(photograph(40, 64, number + 10 * (side == "noisy"))))
+        lines.append(f"clean{number}.png,noisy{number}.png,Canon 5D2,{800 * (number + 1)},{scene},{split}")
+    (folder / "real/manifest.csv").write_text("\n".join(lines))
+    return folder / "real"
+
+
+def test_real_pairs_are_cut_alike(real: Path) -> None:
+    done = call("real", "--patch", 32, "-o", "pairs", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert "pairs: 12 (train: 8, val: 4)" in done.stderr
+    for record in map(json.loads, done.stdout.splitlines()):
+        number = record["relative_path"][5]
+        assert (record["camera"], record["iso"]) == ("Canon 5D2", 800 * (int(number) + 1))
+        assert record["weights"] is None
+        rows, columns = (slice(record[start], record[start] + 32) for start in ("top", "left"))
+        for side in ("clean", "noisy"):
+            expected = read(real / f"{side}{number}.png").rgb[rows, columns]
+            assert np.array_equal(read(Path("pairs") / record[side]).rgb, expected)
+    assert "skipped: 12" in call("real", "--patch", 32, "-o", "pairs", "--resume").stderr
+    divided = call("real/manifest.csv", "--patch", 32, "-o", "divided", "--val-share", 0.1, "--seed", 1)
+    assert divided.exit_code == 0, divided.stderr
+    scenes = {(record["scene"], record["split"]) for record in manifest("divided")}
+    assert len(scenes) == 2  # pairs of a scene stay together
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "problem"),
+    [
+        (("clean", "-c", "IP", "-o", "pairs"), 2, "--iso is missing"),
+        (("clean", "-o", "pairs"), 2, "clean is not paired data"),
+        (("none", "-c", "IP", "-i", 100, "-o", "pairs", "--weights", "isp"), 2, "input none does not exist"),
+        (("clean", "-c", "Nokia", "-i", 100, "-o", "pairs", "--weights", "isp"), 2, "camera 'Nokia' is unknown"),
+        (("clean", "-c", "IP", "-i", 100, "-o", "pairs", "--weights", "no.safetensors"), 4, "no.safetensors"),
+        (("clean", "-c", "IP", "-i", 100, "-o", "pairs", "--weights", "isp", "--val-share", 1), 2, "is no share"),
+        (("clean", "-c", "IP", "-i", 100, "-o", "pairs", "--weights", "isp", "--layout", "x"), 2, "unknown layout"),
+        (("clean", "-c", "IP", "-i", 100, "-o", "pairs", "--weights", "isp", "--container", "x"), 2, "container 'x'"),
+        (("clean/a.png", "-c", "IP", "-i", 100, "-o", "p", "--weights", "isp", "--val-share", 0.5), 2, "cannot be"),
+        (("real", "-c", "IP", "-i", 100, "-o", "pairs", "--weights", "isp"), 2, "real holds pairs"),
+        (("real", "-o", "pairs", "--repeats", 2), 2, "--repeats is for clean pictures"),
+        (("clean", "-c", "IP", "-i", 100, "-o", "clean/a.png", "--weights", "isp"), 2, "is not empty"),
+    ],
+)
+def test_mistakes(real: Path, arguments: tuple[object, ...], code: int, problem: str) -> None:
+    done = call(*arguments)
+    assert done.exit_code == code, done.output
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert problem in done.stderr
+    assert not Path("pairs").exists()
+
+
+def test_pictures_that_would_share_names_are_told() -> None:
+    write(Path("clean/sub_c.png"), Picture(photograph(40, 40)))
+    done = call("clean", *asked("isp"))
+    assert done.exit_code == 2
+    assert "clean/sub/c.png and clean/sub_c.png would have the same names" in done.stderr
+
+
+def process(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "nmflowgan_cli", "make-pairs", *map(str, arguments)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def entries(path: Path) -> set[str]:
+    with lmdb.open(str(path), readonly=True, lock=False) as database, database.begin() as reading:
+        return {bytes(key).decode() for key, _ in reading.cursor()}
+
+
+def members(folder: Path) -> list[str]:
+    names: list[str] = []
+    for path in folder.rglob("*.tar"):
+        with tarfile.open(path) as archive:
+            names += archive.getnames()
+    return names
+
+
+def check_whole(container: str) -> None:
+    """Everything that is there can be read, and nothing is half a pair."""
+    assert not list(Path("pairs").rglob("*.part"))
+    done = {record["key"] for record in manifest() if record["status"] == "done"}
+    if container == "folder":
+        names = [sorted(path.stem for path in Path(f"pairs/train/{side}").iterdir()) for side in ("clean", "noisy")]
+        assert names[0] == names[1]
+        assert done <= set(names[0])
+        assert all(read(path).rgb.shape == (32, 32, 3) for path in Path("pairs").rglob("*.png"))
+    elif container == "lmdb":
+        listed = {line.split(".")[0] for line in Path("pairs/train/gt.lmdb/meta_info.txt").read_text().splitlines()}
+        assert done == listed <= entries(Path("pairs/train/gt.lmdb")) & entries(Path("pairs/train/lq.lmdb"))
+    else:
+        names = members(Path("pairs"))
+        assert {name.split(".")[0] for name in names} >= done
+        assert len(names) % 3 == 0
+
+
+@pytest.mark.parametrize(
+    ("container", "number"),
+    [
+        ("folder", signal.SIGINT),
+        pytest.param("lmdb", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("webdataset", signal.SIGINT, marks=pytest.mark.slow),
+    ],
+)
+def test_an_interrupted_run_leaves_whole_things_and_goes_on(container: str, number: signal.Signals) -> None:
+    given = ("clean", *asked("isp", "--container", container, "--shard-size", 20, "--repeats", 15, "--workers", 1))
+    with process(*given) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline().startswith("pairs/train/")
+        running.send_signal(number)
+        _, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    assert err.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in err
+    check_whole(container)
+    made = sum(record["status"] == "done" for record in manifest())
+    assert 0 < made < 4 * 6 * 15
+    resumed = call(*given, "--resume")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert "pairs skipped: " in resumed.stderr
+    straight = call(*given, "-o", "straight")
+    assert straight.exit_code == 0
+    assert contents("pairs") == contents("straight")
+    check_whole(container)
+
+
+@pytest.mark.parametrize(
+    "container",
+    ["folder", pytest.param("webdataset", marks=pytest.mark.slow), pytest.param("hdf5", marks=pytest.mark.slow)],
+)
+def test_a_full_disk_ends_the_run_and_leaves_whole_things(container: str) -> None:
+    """Files beyond a size cannot be written: the fourth picture is too large for that."""
+    write(Path("clean/large.png"), Picture(np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)))
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+
+    given = ("clean", *asked("isp", "--container", container, "--patch", 0, "--shard-size", 1))
+    with process(*given, preexec_fn=limit) as running:
+        out, err = running.communicate(timeout=60)
+    assert running.returncode == 1, err
+    assert err.splitlines()[-1] == "error: cannot write to pairs: File too large (make room, then go on with --resume)"
+    assert len(out.splitlines()) == 3
+    assert [record["relative_path"] for record in manifest()] == ["a.png", "b.jpg", "d.png"]
+    assert not list(Path("pairs").rglob("*.part"))
+    resumed = call(*given, "--resume")
+    assert resumed.exit_code == 0
+    assert "pairs: 2, pairs skipped: 3" in resumed.stderr
+
+
+def test_results_may_be_json_with_paths_and_hashes(weights: Path) -> None:
+    done = call("clean/a.png", *asked(weights, "--json", "-q", "--container", "parquet"))
+    assert (done.exit_code, done.stderr) == (0, "")
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert records == manifest()
+    assert {record["file"] for record in records} == {"train/00000.parquet"}
+    assert {record["weights"] for record in records} == {"small"}
+    assert all(len(record[name]) == 64 for record in records for name in ("input_sha256", "noisy_sha256"))
+    assert io.StringIO(done.stdout).readline().startswith('{"status": "done", "key": "a_s001"')
