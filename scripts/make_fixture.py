@@ -3,8 +3,8 @@
     python scripts/make_fixture.py
 
 Writes tests/fixtures/official_small.pth (random weights, a narrow U-Net) and official_small.npz beside it. The
-expected arrays come from the restatement below, in plain numpy and float64, which shares nothing with the package: it is
-written from the paper and the published facts of the official code, picture by picture.
+expected arrays come from the restatement below, in plain numpy and float64, which shares nothing with the package: it
+is written from the paper and the published facts of the official code, picture by picture.
 """
 
 from itertools import pairwise

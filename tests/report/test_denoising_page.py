@@ -9,6 +9,7 @@ from html_reader import ODD, Reader
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.denoising.judge import PictureResult, Row, with_gaps
+from nmflowgan_cli.report.crops import Example
 from nmflowgan_cli.report.denoising_page import denoising_page
 from nmflowgan_cli.report.denoising_tables import as_json
 from nmflowgan_cli.report.page import Origin
@@ -24,7 +25,7 @@ def test_denoisers_have_a_page_of_their_own():
     rows = [row("noisy", "", 0, 30.0, 28.0), row("<real>", "real", 9, 34.0, 36.254), row("d", "awgn", 9, 33.0, 36.0)]
     rows = with_gaps(rows)
     shown = [np.full((4, 6, 3), 10 * index, np.uint8) for index in range(4)]
-    example = crops.Example(places[0], ODD, (3, 5), shown[0], shown[1], {"<real>": shown[2], "d": shown[3]})
+    example = Example(places[0], ODD, (3, 5), shown[0], shown[1], {"<real>": shown[2], "d": shown[3]})
     facts = as_json(rows, {"pairs": "x"})
     text = denoising_page(rows, Origin("nmflowgan evaluate 'a & b'", "x", facts), examples=[example])
     read = Reader(text)
