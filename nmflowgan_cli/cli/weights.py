@@ -172,10 +172,10 @@ def import_weights(
         raise UsageError(f"output {output} does not end in {SUFFIX}")
     if output.exists():
         raise UsageError(f"{output} exists", "remove it, or choose another name")
+    from nmflowgan_cli.checkpoints.build import import_checkpoint
     from nmflowgan_cli.checkpoints.format import save
-    from nmflowgan_cli.checkpoints.official import import_official
 
-    state, header = import_official(file)
+    state, header = import_checkpoint(file)
     save(output, state, header)
     typer.echo(str(output))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -103,7 +103,9 @@ def open_denoiser(path: Path, device: torch.device) -> Denoiser:
     model, header = load_denoiser(path)
     model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     told = header.training
-    return Denoiser(header.name or path.stem, model, str(told.get("noise", "?")), int(told.get("steps", 0)))
+    return Denoiser(
+        header.name or path.stem, cast("DnCNN", model), str(told.get("noise", "?")), int(told.get("steps", 0))
+    )
 
 
 def denoise(model: "DnCNN", noisy: Bytes, *, tile: int | None = None) -> Bytes:

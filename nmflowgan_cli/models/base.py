@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.models.flow import Code
 
 PARTS = ("sal", "sdl", "gan")
@@ -60,6 +61,9 @@ class NoiseModel(ABC):
     uses_uniform: ClassVar[bool] = True
     """Whether it looks at `Fields.uniform`; else that need not be drawn, and may come without channels."""
 
+    has_density: ClassVar[bool] = False
+    """Whether it can say how likely real noise is, by `nll`."""
+
     @abstractmethod
     def to(self, device: torch.device | str) -> "NoiseModel":
         """The model with its tensors on `device`."""
@@ -78,6 +82,21 @@ class NoiseModel(ABC):
         `clean`: (N, 3, H, W), float32 counts in [0, 255], RGB, any H and W from 1. The upper left corner lies
         at even coordinates of the picture (the Bayer phase). `fields`: of the same shape.
         """
+
+    def nll(self, clean: Tensor, noisy: Tensor, code: Code, fields: Fields) -> Tensor:
+        """-ln p(noisy | clean, code) in nats, summed over the values of each patch, (N,); only if `has_density`.
+
+        `clean`, `noisy`: (N, 3, P, P) integer counts. `fields`: the picture's dequantisation, and in place of the
+        latents a second uniform field, which dequantises `noisy`.
+        """
+        raise NotImplementedError(type(self).__name__)
+
+    def extended(self, vocabulary: Vocabulary) -> dict[str, Tensor]:
+        """The state of such a model for more cameras and ISOs, with the noise of those that this one knows.
+
+        Raises UsageError where the architecture cannot be extended.
+        """
+        raise UsageError(f"{type(self).__name__} cannot be extended by cameras and ISOs", "train it without --init")
 
 
 def encode(vocabulary: Vocabulary, conditions: Sequence[Condition]) -> Code:

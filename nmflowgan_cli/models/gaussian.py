@@ -6,6 +6,7 @@ variance = slope * clean + offset (Foi et al., "Practical Poissonian-Gaussian no
 model has to beat: Table I of Han & Yu, https://arxiv.org/abs/2312.10112.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,6 +22,9 @@ from nmflowgan_cli.models.flow import Code
 
 PIXELS_PER_PATCH = 96 * 96
 ROUNDS = 8
+WHITE = 255
+LEAST_STD = math.sqrt(1 / 12)
+"""What rounding alone makes, in counts; a level without any variance would hold all other counts for impossible."""
 
 Sample = tuple[Condition, NDArray[np.uint8], NDArray[np.uint8]]
 """A condition, a clean and a noisy picture, each (H, W, 3) uint8."""
@@ -33,6 +37,7 @@ class GaussianNoise(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
     """
 
     geometry = Geometry(multiple=1, context=0, border=0)
+    has_density = True
     mean: Tensor
     slope: Tensor
     offset: Tensor
@@ -58,6 +63,18 @@ class GaussianNoise(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
         """Noisy counts, neither rounded nor clipped: see NoiseModel."""
         mean, std = self.moments(clean, code)
         return clean + mean + std * fields.latent
+
+    def nll(self, clean: Tensor, noisy: Tensor, code: Code, fields: Fields) -> Tensor:
+        """See NoiseModel; the probability of the count itself: that of all values which round and clip to it."""
+        mean, std = (moment.double() for moment in self.moments(clean, code))
+        std = std.clamp(min=LEAST_STD)
+        centre = noisy.double() - clean - mean
+        low = torch.where(noisy > 0, (centre - 0.5) / std, -math.inf)
+        high = torch.where(noisy < WHITE, (centre + 0.5) / std, math.inf)
+        # In the lower tail small probabilities are exact; in the upper one they would be lost beside 1.
+        low, high = torch.where(centre > 0, -high, low), torch.where(centre > 0, -low, high)
+        log_high, log_low = torch.special.log_ndtr(high), torch.special.log_ndtr(low)
+        return -(log_high + torch.log1p(-(log_low - log_high).exp())).flatten(1).sum(1)
 
 
 def level_moments(samples: Iterable[Sample]) -> dict[Condition, LevelMoments]:

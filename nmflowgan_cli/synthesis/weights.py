@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmflowgan_cli.conditions import Vocabulary
+from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.synthesis.condition_choice import ANY, split
 
 if TYPE_CHECKING:
@@ -87,6 +88,14 @@ def find_weights(name: str | None, cameras: Sequence[str] = (), *, cache_dir: Pa
     if header.restricted:
         _tell_terms(found.name, found.terms)
     return found
+
+
+def find_init(name: str, cache_dir: Path | None = None) -> Path:
+    """The file of weights to go on from, by name or path; raises WeightsError, UsageError for the simulator."""
+    path = find_weights(name, cache_dir=cache_dir).path
+    if path is None:
+        raise UsageError(f"{name} has no weights to go on from", "a name of nmflowgan weights list, or a file")
+    return path
 
 
 @cache

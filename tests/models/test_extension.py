@@ -102,13 +102,13 @@ def test_a_full_name_is_stored_and_understood():
 @pytest.mark.parametrize("weights", ["lite"], indirect=True)
 def test_what_does_not_fit_is_refused(weights):
     with pytest.raises(UsageError, match=r"of the architecture lite, not paper \(--preset lite\)"):
-        recipe_from(recipe.paper(), weights)
+        recipe_from(recipe.paper(), "paper", weights)
     with pytest.raises(UsageError, match="leave one of them out"):
-        recipe_from(recipe.without(recipe.lite(), ("sal",)), weights)
+        recipe_from(recipe.lite(ablate=["sal"]), "lite", weights)
 
 
 def test_rates_are_scaled():
-    slow = recipe.scaled(recipe.lite(), 0.1)
+    slow = recipe.lite().scaled(0.1)
     assert (slow.flow_rate, slow.spatial_rate, slow.critic_rate) == pytest.approx((3e-4, 1e-4, 1e-4))
     with pytest.raises(UsageError, match="--rate 0"):
-        recipe.scaled(recipe.lite(), 0)
+        recipe.lite().scaled(0)

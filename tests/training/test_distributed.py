@@ -23,8 +23,9 @@ from nmflowgan_cli.data.simulate import Simulator
 from nmflowgan_cli.errors import TrainingError, UsageError
 from nmflowgan_cli.models.nmflowgan.paper import CodeNorm
 from nmflowgan_cli.training import distributed, state
-from nmflowgan_cli.training.loop import RunOptions, train
+from nmflowgan_cli.training.loop import RunOptions
 from nmflowgan_cli.training.nmflowgan import recipe
+from nmflowgan_cli.training.run import train_model
 
 CPU = torch.device("cpu")
 RECIPE = recipe.lite(flow_steps=20, spatial_steps=20, batch=4, patch=32)
@@ -70,7 +71,7 @@ def trained(run, chosen=RECIPE, *, resume=False, show=lambda step, metrics: None
     run.mkdir(exist_ok=True)
     options = RunOptions(run=run, device=CPU, log_every=1, resume=resume)
     with distributed.processes(CPU, batch=chosen.batch):
-        outcome = train(chosen, source, header, options, seed=0, progress=progress)
+        outcome = train_model(chosen, source, header, options, seed=0, progress=progress)
     return outcome, steps
 
 

@@ -93,7 +93,7 @@ def test_likelihood_is_the_density_of_the_dequantised_noise(model):
     log_density = torch.distributions.Normal(mean, deviation).log_prob(noise).flatten(1).sum(1)
     expected = -(log_density + dequantisation_log_det(noisy))
     torch.testing.assert_close(
-        model.nll(noisy, model.given(clean, code, fields), uniform), expected, rtol=1e-4, atol=1e-2
+        model.flow_nll(noisy, model.given(clean, code, fields), uniform), expected, rtol=1e-4, atol=1e-2
     )
 
 
