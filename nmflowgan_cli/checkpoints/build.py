@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
-from nmflowgan_cli.checkpoints.format import Header, load, read_header, refuse_names
+from nmflowgan_cli.checkpoints.format import Header, load_weights, read_header, refuse_names
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import WeightsError
 from nmflowgan_cli.models.base import NoiseModel
@@ -53,7 +53,7 @@ def build(header: Header) -> NoiseModel:
 
 def load_model(path: Path) -> NoiseModel:
     """The noise model of a weights file, on the CPU and in evaluation mode; raises WeightsError."""
-    state, header = load(path)
+    state, header = load_weights(path)
     return cast(NoiseModel, _filled(path, cast(nn.Module, build(header)), state))
 
 
@@ -62,7 +62,7 @@ def load_denoiser(path: Path) -> "tuple[DnCNN, Header]":
     header = read_header(path)
     if header.architecture not in DENOISERS:
         raise WeightsError(f"{path} is a noise model, not a denoiser", "train one by nmflowgan train --model dncnn")
-    return cast("DnCNN", _filled(path, _built(header), load(path)[0])), header
+    return cast("DnCNN", _filled(path, _built(header), load_weights(path)[0])), header
 
 
 def parameter_count(header: Header) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nmflowgan_cli import __version__
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import WeightsError
-from nmflowgan_cli.files import replacing
+from nmflowgan_cli.files import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,21 +94,12 @@ class Header:
         )
 
 
-def save(path: Path, model_state: "Mapping[str, Tensor]", header: Header) -> None:
+def save_weights(path: Path, model_state: "Mapping[str, Tensor]", header: Header) -> None:
     """Write a weights file; raises WeightsError, and then leaves nothing behind."""
-    from safetensors.torch import save as to_bytes
+    from safetensors.torch import save
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}
-    write_whole(path, to_bytes(state, {KEY: json.dumps(header.to_json(), ensure_ascii=False)}))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Put `content` at `path` by a temporary file in the same folder; raises WeightsError."""
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise WeightsError(f"cannot write {path}: {error.strerror or error}") from None
+    write_whole(path, save(state, {KEY: json.dumps(header.to_json(), ensure_ascii=False)}), WeightsError)
 
 
 def read_header(path: Path) -> Header:
@@ -124,7 +115,7 @@ def read_header(path: Path) -> Header:
     return _parse(path, metadata.get(KEY))
 
 
-def load(path: Path) -> "tuple[dict[str, Tensor], Header]":
+def load_weights(path: Path) -> "tuple[dict[str, Tensor], Header]":
     """Tensors (CPU) and header of a weights file; raises WeightsError."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file

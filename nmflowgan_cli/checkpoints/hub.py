@@ -1,13 +1,12 @@
 """Weights by name: a registry, and a cache on the user's side.
 
-Weights that come with the package are copied into the cache, the others are downloaded; either way into a
-temporary file beside the place, verified by SHA-256, and then moved. The hash is checked on every use.
+Weights that come with the package are copied into the cache, the others are downloaded; either way verified by
+SHA-256, and then written whole or not at all. The hash of what is in the cache is checked on every use.
 """
 
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +16,7 @@ from typing import Any, Literal
 
 from nmflowgan_cli.conditions import CAMERA_NAMES, camera_code
 from nmflowgan_cli.errors import ConditionError, WeightsError
-from nmflowgan_cli.files import replacing
+from nmflowgan_cli.files import sha256, write_whole
 
 CACHE_VARIABLE = "NMFLOWGAN_CACHE"
 OFFLINE_VARIABLE = "NMFLOWGAN_OFFLINE"
@@ -139,10 +138,10 @@ def install(entry: Entry, source: Registry, flag: Path | None = None, *, offline
     target = cache_dir(flag) / entry.file
     if state(entry, flag) == "ok":
         return target
+    content = _content(entry, source, offline=_offline() if offline is None else offline)
+    _verify(entry, content)
     try:
-        with replacing(target) as temporary:
-            _obtain(entry, source, temporary, offline=_offline() if offline is None else offline)
-            _verify(entry, temporary)
+        write_whole(target, content)
     except OSError as error:
         hint = f"set {CACHE_VARIABLE} or --cache-dir to a folder that can be written"
         raise WeightsError(f"cannot write to the cache {target.parent}: {error.strerror or error}", hint) from None
@@ -174,12 +173,6 @@ def card(entry: Entry) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def entry_for(path: Path, *, url: str | None = None) -> dict[str, Any]:
     """The registry's entry, as JSON values, for a weights file; from its header, size and hash."""
     from nmflowgan_cli.checkpoints.format import read_header
@@ -204,36 +197,35 @@ def _offline() -> bool:
     return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
 
 
-def _obtain(entry: Entry, source: Registry, target: Path, *, offline: bool) -> None:
-    """Copy or download the file of `entry` to `target`."""
+def _content(entry: Entry, source: Registry, *, offline: bool) -> bytes:
+    """The file of `entry`, from the package or from its address; not verified yet."""
     if entry.url is None:
-        packaged = source.folder / entry.file
-        if not packaged.is_file():
-            raise WeightsError(f"{entry.file} did not come with this installation", "reinstall nmflowgan-cli")
-        shutil.copyfile(packaged, target)
-    elif offline:
+        try:
+            return (source.folder / entry.file).read_bytes()
+        except OSError:
+            raise WeightsError(f"{entry.file} did not come with this installation", "reinstall nmflowgan-cli") from None
+    if offline:
         raise WeightsError(
             f"weights {entry.name} are not in the cache and {OFFLINE_VARIABLE} forbids downloads",
             f"unset it, or run once with a network: nmflowgan weights fetch {entry.name}",
         )
-    else:
-        _download(entry, entry.url, target)
+    return _downloaded(entry.name, entry.url)
 
 
-def _download(entry: Entry, url: str, target: Path) -> None:
-    """Stream `url` into `target`."""
-    import pooch
-    import requests
+def _downloaded(name: str, url: str) -> bytes:
+    from http.client import HTTPException
+    from urllib.request import urlopen
 
     try:
-        pooch.HTTPDownloader(timeout=TIMEOUT)(url, str(target), None)
-    except (requests.RequestException, ValueError) as error:
-        raise WeightsError(f"cannot download weights {entry.name} from {url}: {error}") from None
+        with urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 - an address of the registry
+            return answer.read()
+    except (OSError, HTTPException, ValueError) as error:
+        raise WeightsError(f"cannot download weights {name} from {url}: {error}") from None
 
 
-def _verify(entry: Entry, path: Path) -> None:
-    """Raise WeightsError unless the file is the one that the registry means."""
-    actual = sha256(path)
+def _verify(entry: Entry, content: bytes) -> None:
+    """Raise WeightsError unless this is the file that the registry means."""
+    actual = hashlib.sha256(content).hexdigest()
     if actual != entry.sha256:
         source = entry.url or "the file that came with this installation"
         raise WeightsError(

@@ -172,11 +172,11 @@ def import_weights(
         raise UsageError(f"output {output} does not end in {SUFFIX}")
     if output.exists():
         raise UsageError(f"{output} exists", "remove it, or choose another name")
-    from nmflowgan_cli.checkpoints.format import save
+    from nmflowgan_cli.checkpoints.format import save_weights
     from nmflowgan_cli.checkpoints.official import import_official
 
     state, header = import_official(file)
-    save(output, state, header)
+    save_weights(output, state, header)
     typer.echo(str(output))
 
 

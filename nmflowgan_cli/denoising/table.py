@@ -6,12 +6,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nmflowgan_cli.checkpoints.format import read_header, write_whole
+from nmflowgan_cli.checkpoints.format import read_header
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.denoising.noise import REAL, find_noise
 from nmflowgan_cli.denoising.recipe import LITE, DenoiserRecipe
 from nmflowgan_cli.denoising.train import run_denoiser, steps_within
 from nmflowgan_cli.errors import TrainingError, UsageError
+from nmflowgan_cli.files import write_whole
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.synthesis.weights import Weights
 from nmflowgan_cli.training import state
@@ -81,7 +82,7 @@ def _recipe(request: TableRequest) -> DenoiserRecipe:
             )
         return replace(LITE, steps=plan["steps"])
     steps = steps_within(request.budget, LITE, resolve_device(request.device))
-    write_whole(path, json.dumps({"budget": request.budget, "steps": steps}).encode())
+    write_whole(path, json.dumps({"budget": request.budget, "steps": steps}).encode(), TrainingError)
     return replace(LITE, steps=steps)
 
 

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from nmflowgan_cli.checkpoints.format import Header, save, write_whole
+from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.data.patches import PairSource
 from nmflowgan_cli.denoising.dncnn import DnCNN
 from nmflowgan_cli.denoising.noise import REAL, PatchNoise, open_noise
 from nmflowgan_cli.denoising.recipe import DenoiserRecipe
 from nmflowgan_cli.errors import TrainingError, UsageError
+from nmflowgan_cli.files import write_whole
 from nmflowgan_cli.models.nmflowgan.jpeg_blocks import BLOCK
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.training import card, state
@@ -145,8 +146,8 @@ def _train(
         with student.settled() as model:
             for extra in range(recipe.settling):
                 model(patches(recipe.steps + extra)[1])
-        save(run / WEIGHTS, student.model.state_dict(), header)
-        write_whole(run / card.FILE, _card(header, request, clock.seconds).encode())
+        save_weights(run / WEIGHTS, student.model.state_dict(), header)
+        write_whole(run / card.FILE, _card(header, request, clock.seconds).encode(), TrainingError)
     return TrainingOutcome(step, finished, interruption.asked, run / WEIGHTS if finished else None)
 
 

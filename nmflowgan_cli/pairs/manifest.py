@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from nmflowgan_cli.data.containers import Container
 from nmflowgan_cli.errors import NmflowganError, UsageError
 from nmflowgan_cli.pairs.make import facts, inputs
 from nmflowgan_cli.pairs.plan import Lot
-from nmflowgan_cli.synthesis.manifest import DONE, FILE_NAME, append, records, sha256
+from nmflowgan_cli.synthesis.manifest import DONE, FILE_NAME, append, records
 from nmflowgan_cli.synthesis.pipeline import Sampler
 
 
@@ -51,10 +51,6 @@ class History:
     def _records(self) -> dict[tuple[str, str], dict[str, Any]]:
         return {(record["split"], record["key"]): record for record in self.manifest.done()}
 
-    @cached_property
-    def _digest(self) -> Any:
-        return lru_cache(64)(sha256)
-
     def finished(self, lot: Lot) -> bool:
         """Whether every pair of the lot was made before just as it would be now, and stands."""
         return self.container.holds(lot.volume) and all(
@@ -91,7 +87,7 @@ class History:
         return [
             known | self.container.places(lot.volume, label) | digests
             for cut in lot.cuts
-            for digests in [{k: v for k, v in inputs(cut.take, self._digest).items() if k.endswith("sha256")}]
+            for digests in [{k: v for k, v in inputs(cut.take).items() if k.endswith("sha256")}]
             for label, known in zip(cut.labels, facts(cut, self.sampler), strict=True)
         ]
 

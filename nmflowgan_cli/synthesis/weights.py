@@ -79,7 +79,8 @@ def find_weights(name: str | None, cameras: Sequence[str] = (), *, cache_dir: Pa
     if name == SIMULATOR:
         return _simulator()
     from nmflowgan_cli.checkpoints.format import read_header
-    from nmflowgan_cli.checkpoints.hub import resolve, sha256
+    from nmflowgan_cli.checkpoints.hub import resolve
+    from nmflowgan_cli.files import sha256
 
     path = resolve(name or _knowing(cameras), cache_dir=cache_dir)
     header = read_header(path)

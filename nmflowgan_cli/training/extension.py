@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from nmflowgan_cli.checkpoints.build import build, load_model
 from nmflowgan_cli.checkpoints.format import Header, read_header
-from nmflowgan_cli.checkpoints.hub import resolve, sha256
+from nmflowgan_cli.checkpoints.hub import resolve
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.files import sha256
 from nmflowgan_cli.models.extension import grown, merged
 from nmflowgan_cli.training.nmflowgan.recipe import Recipe, without
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import monotonic
 
-from nmflowgan_cli.checkpoints.format import Header, save, write_whole
+from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import TrainingError, UsageError
+from nmflowgan_cli.files import write_whole
 from nmflowgan_cli.models.gaussian import FITS, GaussianNoise, Sample, level_moments
 from nmflowgan_cli.training import card
 from nmflowgan_cli.training.loop import WEIGHTS
@@ -59,8 +60,8 @@ def run_fit(request: FitRequest) -> Path:
         training={"model": request.model},
     )
     make_folder(request.run)
-    save(path, model.state_dict(), header)
-    write_whole(request.run / card.FILE, _card(header, request, seconds=monotonic() - began).encode())
+    save_weights(path, model.state_dict(), header)
+    write_whole(request.run / card.FILE, _card(header, request, seconds=monotonic() - began).encode(), TrainingError)
     return path
 
 

@@ -14,10 +14,10 @@ from types import FrameType
 import numpy as np
 import torch
 
-from nmflowgan_cli.checkpoints.format import Header, write_whole
-from nmflowgan_cli.checkpoints.format import save as save_weights
+from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.data.batches import Batch, BatchSource
 from nmflowgan_cli.errors import TrainingError
+from nmflowgan_cli.files import write_whole
 from nmflowgan_cli.training import card as cards
 from nmflowgan_cli.training import distributed, state
 from nmflowgan_cli.training.extension import Start
@@ -177,7 +177,7 @@ def export(watch: Watch, options: RunOptions, *, seed: int) -> Path:
     with averaged(watch.learner, watch.game):
         save_weights(path, watch.learner.model.state_dict(), header)
     text = cards.card(header, watch.recipe, command=options.command, seed=seed, seconds=watch.seconds, best=watch.best)
-    write_whole(options.run / cards.FILE, text.encode())
+    write_whole(options.run / cards.FILE, text.encode(), TrainingError)
     return path
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from nmflowgan_cli.data.containers.base import FileContainer, Sample, Volume, require
 from nmflowgan_cli.data.layouts import Label
-from nmflowgan_cli.imaging import Bytes, atomic_write
+from nmflowgan_cli.files import write_whole
+from nmflowgan_cli.imaging import Bytes
 
 CAMERA_CODES = {"IP": 0, "GP": 1, "S6": 2, "N6": 3, "G4": 4}
 BRIGHTNESS_CODES = {"L": 0, "N": 1, "H": 2}
@@ -44,7 +45,7 @@ class HDF5Container(FileContainer):
                     file[f"{group}/{number}"] = np.frombuffer(data, np.uint8).reshape(shape)
             file.create_group("config").attrs.update(_config(samples[0].label))
         path = self.root / self.name(volume)
-        atomic_write(path, lambda place: place.write(buffer.getbuffer()))
+        write_whole(path, buffer.getbuffer())
         return [path]
 
 
