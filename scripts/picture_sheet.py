@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from nmflowgan_cli.data.manifest import Pair
@@ -21,11 +20,10 @@ from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.evaluation.candidates import candidates, open_weights
 from nmflowgan_cli.evaluation.pair_scores import Candidate
 from nmflowgan_cli.evaluation.selection import select
+from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.metrics.moments import noise_of
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.report.crops import telling_place
-
-Bytes = NDArray[np.uint8]
 
 GAIN = 4
 """How much the noise is amplified, about grey."""

@@ -167,7 +167,7 @@ def local_file(entry: Entry, flag: Path | None = None) -> Path | None:
     return packaged if packaged.is_file() and sha256(packaged) == entry.sha256 else None
 
 
-def card(entry: Entry) -> str:
+def read_card(entry: Entry) -> str:
     """The card of `entry` as Markdown, as it came with the package; empty where there is none."""
     path = registry().folder / "cards" / f"{entry.name}.md"
     return path.read_text(encoding="utf-8") if path.is_file() else ""

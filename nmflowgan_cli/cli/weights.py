@@ -85,11 +85,11 @@ def info(
 
 def _facts(name: str, cache_dir: Path | None) -> dict[str, Any]:
     """The header of a file or name and its card; of weights that are not fetched yet, what the registry knows."""
-    from nmflowgan_cli.checkpoints.hub import card, is_path, local_file, registry, resolve
+    from nmflowgan_cli.checkpoints.hub import is_path, local_file, read_card, registry, resolve
 
     entry = None if is_path(name) else registry().entry(name)
     path = resolve(name) if entry is None else local_file(entry, cache_dir)
-    facts = {} if entry is None else {**_with_state(entry, cache_dir), **_card_facts(card(entry))}
+    facts = {} if entry is None else {**_with_state(entry, cache_dir), **_card_facts(read_card(entry))}
     return facts if path is None else {**facts, **_header_facts(path)}
 
 

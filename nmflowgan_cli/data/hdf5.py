@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nmflowgan_cli.conditions import CAMERA_NAMES, Condition
 from nmflowgan_cli.errors import UsageError
 
-SUFFIXES = (".hdf5", ".h5")
+HDF5_SUFFIXES = (".hdf5", ".h5")
 OFFICIAL_CAMERAS = ("IP", "GP", "S6", "N6", "G4")
 CHUNK = 256
 """Patches that are read at once: 14 MB of patches of 96 pixels."""
@@ -51,7 +51,7 @@ class PatchStack:
 
 def is_hdf5(path: Path) -> bool:
     """Whether `path` is an HDF5 file, or a folder with some below it."""
-    return path.suffix.lower() in SUFFIXES if path.is_file() else any(_files(path))
+    return path.suffix.lower() in HDF5_SUFFIXES if path.is_file() else any(_files(path))
 
 
 def read_hdf5(path: Path) -> list[PatchStack]:
@@ -73,7 +73,7 @@ def _h5py() -> Any:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return (path for path in folder.rglob("*") if path.suffix.lower() in HDF5_SUFFIXES)
 
 
 def _stacks(path: Path, root: Path) -> Iterator[PatchStack]:

@@ -32,7 +32,7 @@ class Settings(NamedTuple):
     """"L" low, "N" normal, "H" high."""
 
 
-UNKNOWN = Settings()
+UNKNOWN_SETTINGS = Settings()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Label:
     patch: int
     """Number of the patch in its picture, from 0."""
     condition: Condition
-    settings: Settings = UNKNOWN
+    settings: Settings = UNKNOWN_SETTINGS
 
     @property
     def key(self) -> str:

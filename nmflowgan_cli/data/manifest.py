@@ -20,6 +20,7 @@ from nmflowgan_cli.errors import PictureError, UsageError
 Split = Literal["all", "train", "val"]
 
 REQUIRED = ("clean", "noisy", "camera", "iso")
+MANIFEST_COLUMNS = (*REQUIRED, "scene", "split")
 MANIFEST_NAMES = ("manifest.csv", "manifest.jsonl")
 
 

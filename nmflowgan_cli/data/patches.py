@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.data.batches import UNKNOWN_PHASE, Batch
-from nmflowgan_cli.data.reading import Bytes, Paired
+from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.imaging import Bytes
 
 Balance = Literal["code", "picture", "none"]
 """What is as frequent as any other of its kind: (camera, ISO) codes, pictures, or patches."""

@@ -5,14 +5,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nmflowgan_cli.conditions import Condition, camera_code
 from nmflowgan_cli.data import folders, hdf5, manifest, sidd, sidd_blocks
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.imaging import Bytes
 
-Bytes = NDArray[np.uint8]
 NAMED_SPLITS = ("all", "nm-flowgan", "denoiser")
 
 

@@ -57,7 +57,7 @@ def combined(statistics: Sequence[NoiseStatistics], weights: FloatArray) -> Nois
     return result
 
 
-def averaged(groups: Sequence[Resamples]) -> Resamples:
+def mean_resamples(groups: Sequence[Resamples]) -> Resamples:
     """The mean of groups in each draw, of those that are known."""
     return {name: known_mean(np.stack([group[name] for group in groups])) for name in groups[0]}
 

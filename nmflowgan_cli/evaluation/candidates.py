@@ -10,9 +10,10 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import PictureError, UsageError
 from nmflowgan_cli.evaluation.likelihood import likelihood_of
-from nmflowgan_cli.evaluation.pair_scores import Bytes, Candidate, Draw, Synthesizer, pictures_of
-from nmflowgan_cli.models.base import NoiseModel
-from nmflowgan_cli.models.gaussian import FITS, Sample, level_moments
+from nmflowgan_cli.evaluation.pair_scores import Candidate, Draw, Synthesizer, pictures_of
+from nmflowgan_cli.imaging import Bytes
+from nmflowgan_cli.models.base import NoiseModel, to_bytes
+from nmflowgan_cli.models.gaussian import FITS, LoadedPair, level_moments
 from nmflowgan_cli.models.oracle import POOL, fit_oracle
 from nmflowgan_cli.synthesis import engine
 from nmflowgan_cli.synthesis.weights import find_weights
@@ -61,14 +62,14 @@ def _simulator() -> NoiseModel:
 def _fitted(names: Sequence[str], pairs: Sequence[Paired]) -> dict[str, NoiseModel]:
     """The references among `names`, fitted on these pairs."""
     gaussian = [name for name in names if name in FITS]
-    sums = level_moments(_samples(pairs)) if gaussian else {}
+    sums = level_moments(_loaded(pairs)) if gaussian else {}
     models: dict[str, NoiseModel] = {name: FITS[name](sums) for name in gaussian}
     if ORACLE in names:
-        models[ORACLE] = fit_oracle(_samples(pairs))
+        models[ORACLE] = fit_oracle(_loaded(pairs))
     return models
 
 
-def _samples(pairs: Sequence[Paired]) -> Iterator[Sample]:
+def _loaded(pairs: Sequence[Paired]) -> Iterator[LoadedPair]:
     """All pictures that can be read; the pairs that cannot are named by the evaluation."""
     readable = False
     for pair in pairs:
@@ -86,7 +87,7 @@ def _samples(pairs: Sequence[Paired]) -> Iterator[Sample]:
 def _synthesizer(model: NoiseModel, device: torch.device | str, precision: str) -> Synthesizer:
     def draw(rgb: Bytes, condition: Condition, key: int) -> Draw:
         counts = engine.synthesize(model, rgb, condition, key, device=device, precision=precision, dtype=np.float32)
-        return Draw(engine.as_bytes(torch.from_numpy(counts)).numpy(), counts)
+        return Draw(to_bytes(torch.from_numpy(counts)).numpy(), counts)
 
     return draw
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.evaluation.pair_scores import Bytes, Likelihood, Protocol
+from nmflowgan_cli.evaluation.pair_scores import Likelihood, Protocol
+from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.metrics.moments import CHANNELS, FloatArray
 from nmflowgan_cli.metrics.noise import patch_rows
-from nmflowgan_cli.models.base import Fields, NoiseModel, encode
-from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.models.base import Code, Fields, NoiseModel, encode
 from nmflowgan_cli.models.gaussian import GaussianNoise
 from nmflowgan_cli.models.nmflowgan.lite import LiteNMFlowGAN
 from nmflowgan_cli.models.nmflowgan.paper import PaperNMFlowGAN

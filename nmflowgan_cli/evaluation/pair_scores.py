@@ -11,11 +11,10 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import PictureError
 from nmflowgan_cli.evaluation.scores import UNKNOWN, NoiseStatistics, PictureScore
+from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.metrics.moments import FloatArray, noise_of
 from nmflowgan_cli.metrics.noise import FINE, PATCH, akld, local_variance, patch_kld, self_floor
 from nmflowgan_cli.randomness import picture_key
-
-Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def _picture(name: str, clean: Bytes, noisy: Bytes) -> _Picture:
     return _Picture(name, clean, noisy, noise, local_variance(noise))
 
 
-def judge(candidate: Candidate, subject: Subject, protocol: Protocol) -> PictureScore:
+def score_pair(candidate: Candidate, subject: Subject, protocol: Protocol) -> PictureScore:
     """The divergences and the noise of a candidate that knows the subject's condition; raises what the model raises."""
     fake = NoiseStatistics()
     parts = [_divergences(candidate, subject.condition, picture, protocol, fake) for picture in subject.pictures]

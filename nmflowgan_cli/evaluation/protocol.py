@@ -14,9 +14,8 @@ import numpy as np
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import ConditionError, NmflowganError, OutOfMemoryError, PictureError
-from nmflowgan_cli.evaluation.bootstrap import Resamples, averaged, intervals, resampled
-from nmflowgan_cli.evaluation.pair_scores import Bytes as Bytes
-from nmflowgan_cli.evaluation.pair_scores import Candidate, Protocol, Subject, judge, open_subject
+from nmflowgan_cli.evaluation.bootstrap import Resamples, intervals, mean_resamples, resampled
+from nmflowgan_cli.evaluation.pair_scores import Candidate, Protocol, Subject, open_subject, score_pair
 from nmflowgan_cli.evaluation.pair_scores import Draw as Draw
 from nmflowgan_cli.evaluation.scores import NoiseStatistics, PictureScore, Scores, average, cell_scores
 
@@ -130,7 +129,7 @@ def _enter(
 ) -> None:
     """One candidate's noise on one pair, entered into its tally; a failure of the model costs it this pair."""
     try:
-        tally.pictures.append(judge(candidate, subject, protocol))
+        tally.pictures.append(score_pair(candidate, subject, protocol))
     except OutOfMemoryError:
         raise
     except NmflowganError as error:
@@ -157,7 +156,7 @@ def _mean(parts: Iterable[_Measured]) -> _Measured:
     """The mean in which all parts weigh the same."""
     parts = list(parts)
     scores = average([part.scores for part in parts])
-    return _Measured(averaged([part.drawn for part in parts]), scores, sum(part.pairs for part in parts))
+    return _Measured(mean_resamples([part.drawn for part in parts]), scores, sum(part.pairs for part in parts))
 
 
 def _result(candidate: Candidate, tally: _Tally, protocol: Protocol) -> Result:

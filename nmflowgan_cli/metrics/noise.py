@@ -15,9 +15,10 @@ from nmflowgan_cli.metrics.moments import CHANNELS, FloatArray, IntegerArray, Le
 
 PATCH = 96
 REACH = 8
+"""Of the spatial correlation, pixels each way."""
 LEVEL_BIN = 8
 LEAST_PIXELS = 500
-STRIP = 512
+CORRELATION_ROWS = 512
 """Rows that the spatial correlation takes at once: bounds its memory."""
 
 DEFINITIONS = {
@@ -225,8 +226,8 @@ class SpatialCorrelation:
         values = checked_noise(noise).astype(np.float64).transpose(2, 0, 1)
         for sums, field in zip(self.sums, (np.ones_like(values), values, values * values), strict=False):
             sums += _with_partner(_with_partner(field, self.reach, 1), self.reach, 2)
-        for top in range(0, values.shape[1], STRIP):
-            self.sums[3] += self._products(values, top, min(top + STRIP, values.shape[1]))
+        for top in range(0, values.shape[1], CORRELATION_ROWS):
+            self.sums[3] += self._products(values, top, min(top + CORRELATION_ROWS, values.shape[1]))
 
     def _products(self, values: FloatArray, top: int, bottom: int) -> FloatArray:
         """Sums of the products of two pixels, the first one in these rows, (3, dy, dx)."""

@@ -1,7 +1,7 @@
 """The pixel-wise flow: one contract, and the layers that both architectures share.
 
 Data -> latent is `forward`. Every layer is affine in its input once the clean picture and the
-code are given, so the whole chain is a Gaussian for each pixel (`moments` of nmflowgan.py).
+code are given, so the whole chain is a Gaussian for each pixel (`moments` of nmflowgan/paper.py).
 Paper: Han & Yu, "NM-FlowGAN", sections III-B and III-C, https://arxiv.org/abs/2312.10112.
 """
 
@@ -12,21 +12,10 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from nmflowgan_cli.models.base import Code
+
 LEVELS = 256
-
-
-class Code(NamedTuple):
-    """Camera and ISO of a batch, as the networks take them; float32."""
-
-    camera: Tensor
-    """(N, cameras) one-hot."""
-    iso: Tensor
-    """(N, ISOs) soft one-hot: exact at trained ISOs, linear in log ISO between them."""
-    log_iso: Tensor
-    """(N,) log2(ISO / 100)."""
-
-    def to(self, device: torch.device | str) -> "Code":
-        return Code(*(field.to(device) for field in self))
+"""Counts that make 1 in the flow domain."""
 
 
 class Given(NamedTuple):

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.metrics.moments import CHANNELS, FloatArray, LevelMoments, noise_of
-from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel
-from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.models.base import Code, Fields, Geometry, NoiseModel
 
 PIXELS_PER_PATCH = 96 * 96
-ROUNDS = 8
+SCORING_STEPS = 8
+"""Of Fisher scoring, see `_weighted_line`."""
 
-Sample = tuple[Condition, NDArray[np.uint8], NDArray[np.uint8]]
+LoadedPair = tuple[Condition, NDArray[np.uint8], NDArray[np.uint8]]
 """A condition, a clean and a noisy picture, each (H, W, 3) uint8."""
 
 
@@ -60,10 +60,10 @@ class GaussianNoise(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
         return clean + mean + std * fields.latent
 
 
-def level_moments(samples: Iterable[Sample]) -> dict[Condition, LevelMoments]:
+def level_moments(pairs: Iterable[LoadedPair]) -> dict[Condition, LevelMoments]:
     """The sums that both fits need, for each condition, in one pass over the pictures."""
     sums: dict[Condition, LevelMoments] = {}
-    for condition, clean, noisy in samples:
+    for condition, clean, noisy in pairs:
         sums.setdefault(condition, LevelMoments()).add(clean, noise_of(noisy, clean))
     return sums
 
@@ -112,7 +112,7 @@ def _weighted_line(level: NDArray[np.intp], variance: FloatArray, count: FloatAr
     line = np.array([0.0, overall])
     if overall == 0.0 or len(level) == 1:
         return line
-    for _ in range(ROUNDS):
+    for _ in range(SCORING_STEPS):
         weight = np.sqrt(count) / np.maximum(design @ line, overall / 10)
         line = np.linalg.lstsq(design * weight[:, None], variance * weight, rcond=None)[0]
     return line.astype(np.float64)

@@ -20,11 +20,8 @@ from torch import Tensor
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import ConditionError
 from nmflowgan_cli.models import bayer
-from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, Window
-from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.models.base import WHITE, Code, Fields, Geometry, NoiseModel, Window
 from nmflowgan_cli.models.srgb import from_linear, to_linear
-
-WHITE = 255.0
 
 
 @dataclass(frozen=True)

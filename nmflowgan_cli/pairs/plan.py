@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.containers import Volume
-from nmflowgan_cli.data.layouts import UNKNOWN, Label, Settings, stem
+from nmflowgan_cli.data.layouts import UNKNOWN_SETTINGS, Label, Settings, stem
 from nmflowgan_cli.data.manifest import Pair
 from nmflowgan_cli.data.reading import scene_of
 from nmflowgan_cli.data.sidd import SceneInstance, find_instance
@@ -39,7 +39,7 @@ class Take:
     split: str
     stem: str
     """Names its patches."""
-    settings: Settings = UNKNOWN
+    settings: Settings = UNKNOWN_SETTINGS
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Cutting:
     patch: int | None = 256
     step: int | None = None
     min_detail: float = 0.0
-    """In counts, see `patches.detail`."""
+    """In counts, see `cutting.detail`."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def real_takes(pairs: Iterable[Pair]) -> list[Take]:
 
 
 def _settings(instance: SceneInstance | None) -> Settings:
-    return Settings(instance.shutter, instance.temperature, instance.brightness) if instance else UNKNOWN
+    return Settings(instance.shutter, instance.temperature, instance.brightness) if instance else UNKNOWN_SETTINGS
 
 
 def divided(takes: Sequence[Take], val_share: float, seed: int) -> list[Take]:

@@ -19,12 +19,11 @@ from torch import Tensor
 from nmflowgan_cli import runtime, tiling
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
-from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, Window, encode
-from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.imaging import Bytes
+from nmflowgan_cli.models.base import Code, Fields, Geometry, NoiseModel, Window, encode, to_bytes
 from nmflowgan_cli.randomness import PictureFields
 from nmflowgan_cli.runtime import precision_context
 
-Bytes = NDArray[np.uint8]
 Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 DEFAULT_TILES = {"cpu": (256, 1), "cuda": (1024, 4)}
@@ -136,11 +135,6 @@ def _settings(tile: int, batch: int, device: torch.device) -> Iterator[tuple[int
     yield min(tile, tiling.SMALLEST), 1
 
 
-def as_bytes(counts: Tensor) -> Tensor:
-    """Float counts as uint8, rounded half up and clipped."""
-    return counts.float().add(0.5).floor_().clamp_(0, 255).to(torch.uint8)
-
-
 def _attempt(run: _Run, tile: int, batch: int, dtype: type[Pixel]) -> NDArray[Pixel] | None:
     """The noisy picture, or None where memory ran out (returned, so that the failed tensors are let go)."""
     try:
@@ -182,7 +176,7 @@ def _make(run: _Run, group: list[tiling.Tile], statistics: Any, noisy: NDArray[A
     for item, result in zip(group, counts, strict=True):
         rows, columns = item.core.slices(item.window)
         core = result[:, rows, columns].permute(1, 2, 0)
-        noisy[item.core.slices(whole)] = (as_bytes(core) if noisy.dtype == np.uint8 else core.float()).cpu().numpy()
+        noisy[item.core.slices(whole)] = (to_bytes(core) if noisy.dtype == np.uint8 else core.float()).cpu().numpy()
     return sum(item.core.height * item.core.width for item in group)
 
 

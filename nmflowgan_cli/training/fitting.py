@@ -8,7 +8,7 @@ from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import TrainingError, UsageError
 from nmflowgan_cli.files import write_whole
-from nmflowgan_cli.models.gaussian import FITS, GaussianNoise, Sample, level_moments
+from nmflowgan_cli.models.gaussian import FITS, GaussianNoise, LoadedPair, level_moments
 from nmflowgan_cli.training import card
 from nmflowgan_cli.training.loop import WEIGHTS
 from nmflowgan_cli.training.requests import FitRequest
@@ -30,7 +30,7 @@ def fitted(model: str, pairs: Iterable[Paired]) -> GaussianNoise:
     return FITS[model](level_moments(_samples(pairs)))
 
 
-def _samples(pairs: Iterable[Paired]) -> Iterator[Sample]:
+def _samples(pairs: Iterable[Paired]) -> Iterator[LoadedPair]:
     for pair in pairs:
         clean, noisy = (picture.reshape(-1, *picture.shape[-3:]) for picture in pair.load())
         for one_clean, one_noisy in zip(clean, noisy, strict=True):

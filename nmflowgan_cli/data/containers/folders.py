@@ -9,10 +9,8 @@ from typing import Any
 
 from nmflowgan_cli.data.containers.base import Container, Sample, Volume
 from nmflowgan_cli.data.layouts import Label, Layout
-from nmflowgan_cli.data.manifest import MANIFEST_NAMES
+from nmflowgan_cli.data.manifest import MANIFEST_COLUMNS, MANIFEST_NAMES
 from nmflowgan_cli.files import write_whole
-
-COLUMNS = ("clean", "noisy", "camera", "iso", "scene", "split")
 
 
 class FolderContainer(Container):
@@ -48,8 +46,8 @@ class FolderContainer(Container):
         """manifest.csv, and BasicSR's list of pairs if the layout has one."""
         text = io.StringIO(newline="")
         rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(COLUMNS)
-        rows.writerows([record[column] for column in COLUMNS] for record in records)
+        rows.writerow(MANIFEST_COLUMNS)
+        rows.writerows([record[column] for column in MANIFEST_COLUMNS] for record in records)
         write_whole(self.root / MANIFEST_NAMES[0], text.getvalue().encode())
         for path, lines in _meta_info(records, self.layout.meta_info).items():
             write_whole(self.root / path, "".join(lines).encode())
