@@ -1,4 +1,4 @@
-"""The models that `evaluate` can name: weights, the camera simulator, and references that are fitted on the spot."""
+"""Candidates of an evaluation: weights, the camera simulator, and reference models fitted on the spot."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +18,6 @@ from nmflowgan_cli.models.oracle import POOL, fit_oracle
 from nmflowgan_cli.synthesis import engine
 from nmflowgan_cli.synthesis.weights import find_weights
 
-SIMULATOR = "isp"
 ORACLE = "oracle"
 FITTED = (*FITS, ORACLE)
 """What is fitted on real pairs before it is judged."""
@@ -33,30 +32,23 @@ def candidates(
     device: torch.device | str = "cpu",
     precision: str = "auto",
 ) -> list[Candidate]:
-    """The candidates of these names, in their order.
+    """The candidates of these names, in their order; raises UsageError for a name that stands twice.
 
-    `fit_pairs`: what the references are fitted on, told in their note by `fit_note`. `load`: from the name or path of
-    weights to their model. `precision`: of `runtime.precision_context`.
+    `fit_pairs`: what the references are fitted on, named in their note by `fit_note`. `load`: the model of any other
+    name, see `open_weights`. `precision`: of `runtime.precision_context`.
     """
     if len(set(names)) < len(names):
         raise UsageError(f"a model is named twice: {', '.join(names)}")
     fitted = _fitted(names, fit_pairs)
     entries = []
     for name in names:
-        model = fitted[name] if name in fitted else _simulator() if name == SIMULATOR else load(name)
-        model = model.to(device)
+        model = (fitted[name] if name in fitted else load(name)).to(device)
         note = fit_note if name in fitted else ""
         if name == ORACLE:
             note += f"; draws from at least {POOL} pixels"
         synthesize = _synthesizer(model, device, precision)
         entries.append(Candidate(name, synthesize, model.vocabulary.check, note, likelihood_of(model, device)))
     return entries
-
-
-def _simulator() -> NoiseModel:
-    from nmflowgan_cli.data.profiles import default_isp
-
-    return default_isp()
 
 
 def _fitted(names: Sequence[str], pairs: Sequence[Paired]) -> dict[str, NoiseModel]:
@@ -93,6 +85,5 @@ def _synthesizer(model: NoiseModel, device: torch.device | str, precision: str) 
 
 
 def open_weights(cache_dir: Path | None) -> Callable[[str], NoiseModel]:
-    """A loader of weights by name or path, through the cache."""
-
+    """A loader of the models that `synthesis.weights.find_weights` finds by name or path."""
     return lambda name: find_weights(name, cache_dir=cache_dir).load()

@@ -12,6 +12,17 @@ from nmflowgan_cli.evaluation.scores import PictureScore
 
 PATCH, STEP = 96, 48
 PAPER_PATCHES = {"G4": 27_972, "GP": 53_550, "IP": 74_088, "N6": 22_880, "S6": 83_916}
+PRINTED = {
+    "AWGN": ((0.0672, 0.1136, 0.0559, 0.1467, 0.0836), 0.0856),
+    "heteroscedastic": ((0.0718, 0.1393, 0.0575, 0.1330, 0.0823), 0.0779),
+    "C2N": ((0.2296, 0.4460, 0.1172, 0.2399, 0.6822), 0.3878),
+    "NeCA-W": ((0.0893, 0.0867, 0.0452, 0.0847, 0.0716), 0.0706),
+    "sRGBFlow": ((0.0424, 0.0669, 0.0390, 0.0528, 0.0439), 0.0477),
+    "NM-FlowGAN": ((0.0389, 0.0259, 0.0164, 0.0407, 0.0334), 0.0283),
+    "NeCA-W, paired": ((0.0611, 0.0260, 0.0284, 0.0435, 0.0337), 0.0344),
+    "NAFlow, paired": ((0.0186, 0.0681, 0.0129, 0.0423, 0.0164), 0.0286),
+}
+"""The rows of the table as they are printed: columns in the order of PAPER_PATCHES, and average."""
 
 
 @dataclass(frozen=True)
