@@ -3,7 +3,7 @@
 The frames' noise is `SCALED` times as strong as at native resolution, and has no spatial correlation left to compare.
 Prints a Markdown table of made over real standard deviation (bins of the clean level, geometric mean of the pictures).
 
-    python scripts/scaled_levels.py FRAMES.csv sidd-lite isp --split val
+    python scripts/experiments/scaled_levels.py FRAMES.csv sidd-lite isp --split val
 """
 
 import argparse

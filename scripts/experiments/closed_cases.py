@@ -1,6 +1,6 @@
 """Print the cases of the KLD whose answer is known beforehand, and the averages of the paper's Table I.
 
-    python scripts/closed_cases.py
+    python scripts/experiments/closed_cases.py
 
 Independent normal noise of one std on 96x96 patches: what rounded noise of the same distribution costs, what
 un-rounded noise costs beside rounded noise, and what real noise costs against itself. Then each row of Table I of
