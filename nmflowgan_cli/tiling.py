@@ -1,4 +1,4 @@
-"""Where a picture is cut: canvas, windows and reflection. Pure geometry, all in pixels of the picture.
+"""Tiling of a picture: canvas, windows and reflection. Pure geometry, in pixels of the picture.
 
 The canvas is the picture, extended on every side by the model's border and padded below and to the right
 to a multiple; what lies outside of the picture is its reflection. A window is what the model sees at
@@ -22,7 +22,7 @@ SMALLEST = 64
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a model wants its windows cut; all in pixels.
+    """The constraints of a model on its windows; all in pixels.
 
     `multiple`: origins and sides of windows are multiples of it.
     `context`: so much of the surroundings must be around a tile for it to equal the untiled result.
@@ -61,7 +61,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Tile:
-    """What the model sees (`window`) and what is kept of it (`core`)."""
+    """A window, the input of the model, and its core, the part of the result that is kept."""
 
     window: Box
     core: Box

@@ -21,39 +21,39 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 KEY = "nmflowgan"
-"""Where the header lies in the metadata of the safetensors file."""
+"""Key of the header in the metadata of the safetensors file."""
 
 LICENCES = {"mit": "mit", "cc0": "cc0-1.0", "cc0-1.0": "cc0-1.0", "cc-by-4.0": "cc-by-4.0", "apache-2.0": "apache-2.0"}
-"""Terms under which anybody may use weights for anything, and their identifiers at Hugging Face."""
+"""Terms that forbid no use, and their identifiers at Hugging Face."""
 
 IMPORT_HINT = "a checkpoint of the authors' code is converted by: nmflowgan weights import FILE.pth -o NAME.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a weights file says of itself."""
+    """The metadata of a weights file."""
 
     architecture: str
     """"paper", "lite", "gaussian", or "dncnn", which is a denoiser."""
     options: Mapping[str, Any]
     """Keyword arguments of the architecture's class, as JSON values."""
     vocabulary: Vocabulary
-    """Cameras and ISOs, and on how many patches of each it was trained."""
+    """Cameras and ISOs, with the number of training patches of each."""
     name: str = ""
     data: tuple[str, ...] = ()
-    """What it was trained on."""
+    """Training data, a phrase each."""
     terms: str = ""
-    """Under which terms it may be used."""
+    """Terms of use."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """Measured numbers, with the command that made them."""
     training: Mapping[str, Any] = field(default_factory=dict)
-    """Of a Gaussian model which one it is; of a denoiser the noise and the recipe that it learned by."""
+    """The kind of a Gaussian model; noise and recipe of a denoiser's training."""
     tool_version: str = __version__
     format_version: int = FORMAT_VERSION
 
     @property
     def restricted(self) -> bool:
-        """Whether there are terms that forbid some use, which whoever loads the weights is to know."""
+        """Whether the terms forbid some use; whoever loads the weights is informed of them."""
         return bool(self.terms) and self.terms.lower() not in LICENCES
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Weights by name: a registry, and a cache on the user's side.
+"""Weights by name: the registry, and the user's cache.
 
 Weights that come with the package are copied into the cache, the others are downloaded; either way verified by
 SHA-256, and then written whole or not at all. The hash of what is in the cache is checked on every use.
@@ -29,7 +29,7 @@ State = Literal["ok", "absent", "differs"]
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One line of the registry."""
+    """Registered weights."""
 
     name: str
     file: str
@@ -37,12 +37,12 @@ class Entry:
     size: int
     """Bytes."""
     cameras: Mapping[str, tuple[int, ...]]
-    """The ISOs that each camera was trained at, rising."""
+    """The trained ISOs of each camera, rising."""
     camera_names: Mapping[str, str]
     """Full names of cameras, by code."""
     terms: str
     url: str | None
-    """Where to download it; None where the file comes with the package."""
+    """Address to download the file from; None where it comes with the package."""
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "Entry":
@@ -52,7 +52,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Registry:
-    """The weights that this version of the tool knows, and the folder of those that come with it."""
+    """The weights known by name, and the folder of the packaged ones."""
 
     entries: tuple[Entry, ...]
     folder: Path
@@ -117,7 +117,7 @@ def for_cameras(cameras: Sequence[str]) -> Entry:
 def resolve(name_or_path: str | Path, *, cache_dir: Path | None = None, offline: bool | None = None) -> Path:
     """The weights file that a name or a path means, installed into the cache if need be; raises WeightsError.
 
-    `cache_dir`: the user's flag, if there is one. `offline`: no downloads; by default as NMFLOWGAN_OFFLINE says.
+    `cache_dir`: the user's flag, if there is one. `offline`: no downloads; by default the value of NMFLOWGAN_OFFLINE.
     """
     if not is_path(name_or_path):
         return install(registry().entry(str(name_or_path)), registry(), cache_dir, offline=offline)
@@ -128,7 +128,7 @@ def resolve(name_or_path: str | Path, *, cache_dir: Path | None = None, offline:
 
 
 def is_path(name_or_path: str | Path) -> bool:
-    """Whether this means a file: it has a folder or a suffix, and is no name of the registry."""
+    """Whether this is the path of a file: it has a folder or a suffix, and is no name of the registry."""
     path = Path(name_or_path)
     return str(name_or_path) not in registry().names and (len(path.parts) > 1 or bool(path.suffix))
 
@@ -149,7 +149,7 @@ def install(entry: Entry, source: Registry, flag: Path | None = None, *, offline
 
 
 def state(entry: Entry, flag: Path | None = None) -> State:
-    """Whether the file of `entry` in the cache is there, and is what the registry says."""
+    """The state of the file of `entry` in the cache: as registered, absent, or another one."""
     target = cache_dir(flag) / entry.file
     try:
         return "ok" if sha256(target) == entry.sha256 else "differs"

@@ -94,7 +94,7 @@ def _facts(name: str, cache_dir: Path | None) -> dict[str, Any]:
 
 
 def _card_facts(text: str) -> dict[str, Any]:
-    """What a card says that no header does; nothing where there is no card."""
+    """The facts of a card that no header has; none where there is no card."""
     from nmflowgan_cli.checkpoints import cards
 
     if not text:

@@ -20,7 +20,7 @@ from nmflowgan_cli.synthesis.weights import find_weights
 
 ORACLE = "oracle"
 FITTED = (*FITS, ORACLE)
-"""What is fitted on real pairs before it is judged."""
+"""Names of the references that are fitted on real pairs."""
 
 
 def candidates(

@@ -1,7 +1,7 @@
-"""The columns and averages of Table I of Han & Yu, https://arxiv.org/abs/2312.10112.
+"""Table I of Han & Yu, https://arxiv.org/abs/2312.10112: its columns and averages.
 
 A column is the mean over all patches of a camera, whatever their ISO. The printed average weighs the columns by the
-numbers of test patches, which the paper does not tell; they follow from its crops (96 pixels every 48, borders
+numbers of test patches, which the paper does not give; they follow from its crops (96 pixels every 48, borders
 covered) of the 44 pictures of its 22 test instances, and give the printed average of every row but one.
 """
 
@@ -32,7 +32,7 @@ class Averages:
     cameras: Mapping[str, float]
     """Mean over the patches of each camera."""
     plain: float
-    """Of the cameras."""
+    """Mean of the cameras."""
     paper_weighted: float
     """With PAPER_PATCHES; of the cameras that have a number there, NaN if none has."""
     patch_weighted: float
@@ -41,10 +41,10 @@ class Averages:
 
 @dataclass(frozen=True)
 class Table1:
-    """What Table I says of a model: the KLD of rounded noise, and as it was printed, of un-rounded noise."""
+    """A model's row of Table I: the KLD of rounded noise, and of un-rounded noise, which the paper prints."""
 
     patches: Mapping[str, int]
-    """Of each camera, in the data at hand."""
+    """Number of patches of each camera in the data at hand."""
     kld: Averages
     kld_official: Averages
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 GREY_LEVELS = 256
-"""Of a channel: counts from 0 to 255."""
+"""Number of counts of a channel, 0 to 255."""
 CHANNELS = 3
 
 IntegerArray = NDArray[np.integer]

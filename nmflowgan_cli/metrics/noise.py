@@ -1,4 +1,4 @@
-"""How far synthetic noise is from real noise.
+"""Distances between synthetic and real noise.
 
 Everything is in 8-bit counts: real noise is noisy - clean, synthetic noise is fake - clean, with the
 fake rounded and clipped to uint8 (`nmflowgan_cli.metrics.moments.noise_of`). 0 is perfect in every metric.
@@ -15,7 +15,7 @@ from nmflowgan_cli.metrics.moments import CHANNELS, FloatArray, IntegerArray, Le
 
 PATCH = 96
 REACH = 8
-"""Of the spatial correlation, pixels each way."""
+"""Largest shift of the spatial correlation, pixels each way."""
 LEVEL_BIN = 8
 LEAST_PIXELS = 500
 CORRELATION_ROWS = 512
@@ -42,7 +42,7 @@ DEFINITIONS = {
     "lags": "that correlation at 1, 2, 3 pixels: mean of horizontal and vertical and of the channels",
     "channels": "Pearson correlation of the noise of red-green, red-blue and green-blue",
 }
-"""What each number means, in one sentence; printed into every report."""
+"""The definition of each number in one sentence; part of every report."""
 
 
 @dataclass(frozen=True)

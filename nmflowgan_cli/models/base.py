@@ -66,7 +66,7 @@ class NoiseModel(ABC):
         """The model with its tensors on `device`."""
 
     def statistics(self, windows: Callable[[], Iterable[Window]], code: Code) -> Any:
-        """What the model must know of the whole picture before it can do a window of it; None if nothing.
+        """Statistics of the whole picture that `sample` needs for each window of it; None by default.
 
         `windows()` yields the picture once, in windows that neither overlap nor leave gaps.
         """

@@ -1,4 +1,4 @@
-"""The pixel-wise flow: one contract, and the layers that both architectures share.
+"""The pixel-wise flow: the interface of its layers, and those that both architectures share.
 
 Data -> latent is `forward`. Every layer is affine in its input once the clean picture and the
 code are given, so the whole chain is a Gaussian for each pixel (`moments` of nmflowgan/paper.py).
@@ -19,13 +19,13 @@ LEVELS = 256
 
 
 class Given(NamedTuple):
-    """Everything that a layer may condition on."""
+    """The conditions of a layer."""
 
     clean: Tensor
     """(N, 3, H, W) clean picture in the flow domain (counts / 256)."""
     code: Code
     place: Tensor
-    """(N, F, H, W) what is known of the place of each pixel, see rendering.py; F = 0 where nothing is."""
+    """(N, F, H, W) features of the place of each pixel, see nmflowgan/rendering.py; F may be 0."""
 
 
 class Bijection(nn.Module):

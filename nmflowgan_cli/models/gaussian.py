@@ -2,8 +2,8 @@
 
 AWGN has one variance a (camera, ISO, channel); the heteroscedastic one a line in the clean level,
 variance = slope * clean + offset (Foi et al., "Practical Poissonian-Gaussian noise modeling and fitting",
-2008). Both may carry a mean, since noise in sRGB is biased at high ISO. They are what any learned
-model has to beat: Table I of Han & Yu, https://arxiv.org/abs/2312.10112.
+2008). Both may carry a mean, since noise in sRGB is biased at high ISO. They are the baseline of any
+learned model: Table I of Han & Yu, https://arxiv.org/abs/2312.10112.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from nmflowgan_cli.models.base import Code, Fields, Geometry, NoiseModel
 
 PIXELS_PER_PATCH = 96 * 96
 SCORING_STEPS = 8
-"""Of Fisher scoring, see `_weighted_line`."""
+"""Steps of Fisher scoring, see `_weighted_line`."""
 
 LoadedPair = tuple[Condition, NDArray[np.uint8], NDArray[np.uint8]]
 """A condition, a clean and a noisy picture, each (H, W, 3) uint8."""

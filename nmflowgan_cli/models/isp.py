@@ -1,4 +1,4 @@
-"""The physical noise model: signal-dependent Gaussian noise on the Bayer mosaic, seen through the camera's ISP.
+"""The camera simulator: signal-dependent Gaussian noise on the Bayer mosaic, rendered by the camera's ISP.
 
 The picture is taken back to the sensor (linear light, camera colours, white balance undone), noise is drawn
 there, and what it changed goes through white balance, demosaicing, colour matrix and transfer curve.
@@ -26,7 +26,7 @@ from nmflowgan_cli.models.srgb import from_linear, to_linear
 
 @dataclass(frozen=True)
 class CameraProfile:
-    """What the simulator knows of a camera.
+    """The parameters of a simulated camera.
 
     `noise`: ISO -> (shot, read): the variance of raw values in [0, 1] is shot * raw + read.
     `matrix`: rows of the 3x3 matrix from linear sRGB to camera colours; each row sums to 1.

@@ -1,8 +1,8 @@
-"""The resampling oracle: real noise, torn from its place.
+"""The resampling oracle: real noise, drawn anew for each pixel.
 
-Every pixel takes the noise of some real pixel of about the same clean level, of the same camera, ISO and channel, by
-itself. So its noise is right at every level, in all its moments, and has no correlation at all, neither between
-neighbours nor between channels: what it scores is what a perfect pixel-wise model could.
+Every pixel independently takes the noise of a real pixel of about the same clean level, of the same camera, ISO and
+channel. So its noise has the right distribution at every level, and no correlation between neighbours or channels: its
+scores are those of a perfect pixel-wise model.
 """
 
 from collections.abc import Iterable, Mapping

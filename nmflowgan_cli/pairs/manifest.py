@@ -1,4 +1,4 @@
-"""manifest.jsonl of a folder of pairs: a record a pair, and what it tells a run that is resumed."""
+"""manifest.jsonl of a folder of pairs: a record a pair, and the pairs that a resumed run skips."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -41,7 +41,7 @@ class PairManifest:
 
 @dataclass(frozen=True)
 class History:
-    """What an earlier run left."""
+    """The pairs of an earlier run."""
 
     manifest: PairManifest
     container: Container
@@ -52,7 +52,7 @@ class History:
         return {(record["split"], record["key"]): record for record in self.manifest.done()}
 
     def finished(self, lot: Lot) -> bool:
-        """Whether every pair of the lot was made before just as it would be now, and stands."""
+        """Whether every pair of the lot is there, made from the same inputs with the same settings."""
         return self.container.holds(lot.volume) and all(
             wanted.items() <= self._records.get((wanted["split"], wanted["key"]), {}).items()
             for wanted in self._wanted(lot)
@@ -83,7 +83,7 @@ class History:
                 )
 
     def _wanted(self, lot: Lot) -> list[dict[str, Any]]:
-        """What the records must say; paths of inputs may be written otherwise."""
+        """The values that the records must have; paths of inputs may differ."""
         return [
             known | self.container.places(lot.volume, label) | digests
             for cut in lot.cuts

@@ -1,4 +1,4 @@
-"""One picture through a noise model, tile by tile.
+"""Synthesis of one picture by a noise model, tile by tile.
 
 The tiles see the same clean pixels, the same random fields and the same surroundings as the untiled
 picture would, so the result does not depend on the size of the tiles or on how many go together.
@@ -34,7 +34,7 @@ STATISTICS_TILE = 256
 
 @dataclass(frozen=True)
 class _Source:
-    """A picture and its random planes, of which any window can be had."""
+    """A picture and its random planes, cut into windows."""
 
     rgb: Bytes
     fields: PictureFields
@@ -64,7 +64,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Run:
-    """Everything that the tiles of a picture have in common."""
+    """The common settings of a picture's tiles."""
 
     model: NoiseModel
     source: _Source
@@ -103,7 +103,7 @@ def synthesize(
     `tile`: side of the tiles in pixels, `batch`: tiles that go together on CUDA; both bound the memory and change
     nothing else. On the CPU tiles go one by one: the last bit of a linear layer depends there on the batch.
     Where memory runs out, both are halved, down to single tiles of 64 pixels. `model` must be on `device`.
-    `lanes`: of `runtime.lanes`, if several pictures share them. `progress` is told the share that is done, in [0, 1].
+    `lanes`: of `runtime.lanes`, if several pictures share them. `progress` is called with the done share, in [0, 1].
     Raises ConditionError for a condition that the model was not trained on, OutOfMemoryError.
     """
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:

@@ -1,4 +1,4 @@
-"""Batches of small pictures through a noise model, each in one piece: for data loaders and trainings."""
+"""Synthesis of batches of small pictures, each in one piece: for data loaders and trainings."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Is interpolation between ISOs earned? `lite` trained with and without some ISOs, judged on the pairs of these.
+"""Interpolation between ISOs: `lite` trained with and without some ISOs, judged on the pairs of these.
 
 Two trainings on the same real pairs with the same steps and seed: one sees all cells, the other lacks one ISO of each
 camera, for which it then interpolates. Judged on all pairs of a cell, most of which the first model learned from: a

@@ -1,4 +1,4 @@
-"""How strong a model's noise is against real frames that were scaled down: the level alone, by camera and ISO.
+"""Noise level of models against real frames that were scaled down, by camera and ISO.
 
 The frames' noise is `SCALED` times as strong as at native resolution, and has no spatial correlation left to compare.
 Prints a Markdown table of made over real standard deviation (bins of the clean level, geometric mean of the pictures).

@@ -1,4 +1,4 @@
-"""What `evaluate` makes of names: models, fitted references, and the noise before its rounding."""
+"""Candidates by name: models, fitted references, and the noise before its rounding."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What all noise models share: counts from floats."""
+"""Rounding to counts."""
 
 import torch
 

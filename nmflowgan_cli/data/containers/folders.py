@@ -1,4 +1,4 @@
-"""Pairs as files of their own, in the folders of a layout."""
+"""Container of separate PNG files in the folders of a layout."""
 
 import csv
 import io

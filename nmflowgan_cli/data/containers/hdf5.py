@@ -1,7 +1,7 @@
-"""HDF5 files in the layout of the official preparation script of NM-FlowGAN: a file a noisy picture.
+"""Container of HDF5 files in the layout of NM-FlowGAN's official preparation script, one a noisy picture.
 
-`clean/<k>` and `noisy/<k>` are uint8 (3, H, W) RGB; the attributes of the group `config` are what SIDD's folder names
-say, as numbers. A camera that SIDD does not have is written by its code, and what is not known as 0.
+`clean/<k>` and `noisy/<k>` are uint8 (3, H, W) RGB; the attributes of `config` are the fields of SIDD's folder names as
+numbers. A camera that SIDD does not have is written by its code, and an unknown value as 0.
 https://github.com/YoungJooHan/NM-FlowGAN (prep.py), file names `NNNN_<scene instance>.hdf5`.
 """
 

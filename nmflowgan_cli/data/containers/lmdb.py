@@ -1,4 +1,4 @@
-"""LMDB databases as BasicSR and NAFNet read them: one of clean and one of noisy patches, with the same keys.
+"""Container of LMDB databases for BasicSR and NAFNet: one of clean and one of noisy patches, with the same keys.
 
 Values are PNG files. meta_info.txt in each database lists the keys as `key.png (h,w,c) level`; the two are identical.
 https://github.com/XPixelGroup/BasicSR, basicsr/utils/lmdb_util.py and basicsr/data/data_util.py.

@@ -1,4 +1,4 @@
-"""Shards of many pairs: tar files as webdataset reads them, and Parquet files."""
+"""Containers of shards with many pairs: tar files for webdataset, and Parquet files."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from nmflowgan_cli.files import replacing
 
 TEXTS = ("key", "camera", "scene", "split", "relative_path")
 NUMBERS = ("iso", "repeat", "top", "left", "height", "width")
-"""What a Parquet file tells of a pair, as columns."""
+"""Columns of a Parquet file beside the pictures."""
 
 
 class WebDatasetContainer(FileContainer):
