@@ -15,7 +15,8 @@ from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.data.patches import PairSource
 from nmflowgan_cli.denoising.noise import REAL, PatchNoise, open_noise
 from nmflowgan_cli.denoising.recipe import DenoiserRecipe
-from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.errors import TrainingError, UsageError
+from nmflowgan_cli.files import make_folder
 from nmflowgan_cli.models.nmflowgan.jpeg_blocks import BLOCK
 from nmflowgan_cli.models.registry import architecture, resolve
 from nmflowgan_cli.runtime import resolve_device
@@ -23,7 +24,7 @@ from nmflowgan_cli.training import distributed
 from nmflowgan_cli.training.learner import Learner, Metrics, Stateful
 from nmflowgan_cli.training.loop import Progress, TrainingOutcome, train
 from nmflowgan_cli.training.monitor import Monitor
-from nmflowgan_cli.training.run import TrainingRequest, export, make_folder, named, refuse_other_training
+from nmflowgan_cli.training.run import ELSEWHERE, TrainingRequest, export, named, refuse_other_training
 from nmflowgan_cli.training.sources import pairs_line, read_splits
 
 TRIAL_STEPS = 5
@@ -89,7 +90,7 @@ def run_denoiser(request: TrainingRequest, *, progress: Progress) -> TrainingOut
         terms=request.terms,
         training=facts,
     )
-    make_folder(request.run)
+    make_folder(request.run, ELSEWHERE, TrainingError)
     learner = open_learner(recipe, name, noise, device, seed=request.seed)
     monitor = Monitor(learner, header, request.run, steps=recipe.steps)
     outcome = train(

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from nmflowgan_cli.checkpoints.build import build
-from nmflowgan_cli.checkpoints.format import Header, write_whole
-from nmflowgan_cli.checkpoints.format import save as save_weights
+from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.errors import TrainingError, UsageError
+from nmflowgan_cli.files import make_folder, write_whole
 from nmflowgan_cli.models.registry import architecture, resolve
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.training import card, distributed, state
@@ -27,6 +27,7 @@ from nmflowgan_cli.training.sources import DataOptions, open_source
 from nmflowgan_cli.training.validation import Validation, validation_set
 
 WEIGHTS = "model.safetensors"
+ELSEWHERE = "choose another --output"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ def run_training(request: TrainingRequest, *, progress: Progress) -> TrainingOut
     if request.init is not None:
         start, header = start_from(request.init, header)
     validation = validation_set(data, source, header.vocabulary, recipe.patch)
-    make_folder(request.run)
+    make_folder(request.run, ELSEWHERE, TrainingError)
     options = request.options(device)
     with distributed.processes(device, batch=recipe.batch):
         return train_model(
@@ -165,7 +166,7 @@ def export(learner: Learner, recipe: Recipe, monitor: Monitor, title: str, *, co
     with learner.exported() as model:
         save_weights(path, model.state_dict(), header)
     text = card.card(header, recipe, title, command=command, seed=seed, seconds=monitor.seconds, best=monitor.best)
-    write_whole(monitor.run / card.FILE, text.encode())
+    write_whole(monitor.run / card.FILE, text.encode(), TrainingError)
     return path
 
 
@@ -193,11 +194,3 @@ def refuse_other_training(run: Path, *, resume: bool) -> None:
     """Raise TrainingError where `run` holds a training that is not to be resumed."""
     if not resume and (run / state.FILE).exists():
         raise TrainingError(f"{run} holds a training already", "go on with --resume, or choose another --output")
-
-
-def make_folder(run: Path) -> None:
-    """Make the folder of a run; raises TrainingError."""
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(f"cannot write into {run}: {error.strerror}", "choose another --output") from None

@@ -15,9 +15,8 @@ from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.data.mixing import MixedSource
 from nmflowgan_cli.data.simulate import Simulator
-from nmflowgan_cli.errors import ConditionError
 from nmflowgan_cli.metrics.noise import ChannelMoments, SpatialCorrelation, kl_divergence
-from nmflowgan_cli.models.base import NoiseModel
+from nmflowgan_cli.models.base import NoiseModel, to_counts
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.synthesis.patch_sampling import sample_whole
 from nmflowgan_cli.training.sources import DataOptions, read_splits
@@ -60,7 +59,7 @@ class Validation:
 
 def validation_set(data: DataOptions, source: BatchSource, vocabulary: Vocabulary, patch: int) -> Validation | None:
     """What a training on `source` is validated by; None where nothing held out is known to `vocabulary`."""
-    held_out = [pair for pair in read_splits(data)["val"] if _known(vocabulary, pair.condition)]
+    held_out = [pair for pair in read_splits(data)["val"] if vocabulary.knows(pair.condition)]
     if held_out:
         return draw(data.pair_source(held_out, patch), patch, "held-out real pairs")
     simulator = source.simulator if isinstance(source, MixedSource) else source
@@ -70,17 +69,9 @@ def validation_set(data: DataOptions, source: BatchSource, vocabulary: Vocabular
 def draw(source: BatchSource, patch: int, kind: str, *, patches: int = PATCHES) -> Validation:
     """The same patches of `source` at every call; torch's generator is left alone."""
     batch = source.batch(patches, np.random.default_rng(SEED))
-    noisy = batch.noisy.round().clamp(0, 255)
+    noisy = to_counts(batch.noisy)
     kind = f"{len(noisy)} patches of {patch}x{patch} from {kind}"
     return Validation(batch.clean, noisy, batch.conditions, kind)
-
-
-def _known(vocabulary: Vocabulary, condition: Condition) -> bool:
-    try:
-        vocabulary.check(condition)
-    except ConditionError:
-        return False
-    return True
 
 
 def _strength_and_lag(noise: np.ndarray) -> tuple[float, float]:
