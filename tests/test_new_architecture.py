@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from nmflowgan_cli.checkpoints.build import load_model
 from nmflowgan_cli.checkpoints.format import read_header
 from nmflowgan_cli.cli import app
-from nmflowgan_cli.models.registry import ARCHITECTURES, of_header, resolve
+from nmflowgan_cli.models.registry import ARCHITECTURES, load_reference, of_header
 
 STD = {"IP": 3.0, "GP": 9.0}
 
@@ -77,5 +77,5 @@ def test_options_of_others_mean_nothing_to_it(pairs, tmp_path):
 def test_every_reference_of_the_table_is_there():
     for name, row in ARCHITECTURES.items():
         references = [row.model, row.trainer, *row.recipes.values(), *filter(None, (row.learner, row.importer))]
-        assert all(callable(resolve(reference)) for reference in references), name
+        assert all(callable(load_reference(reference)) for reference in references), name
         assert of_header(row.header or name) is not None

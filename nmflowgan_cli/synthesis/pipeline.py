@@ -22,8 +22,8 @@ from nmflowgan_cli.synthesis.engine import synthesize
 from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, Record, sha256_or_none
 from nmflowgan_cli.synthesis.plan import Job
 
-Given = TypeVar("Given")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 DEFAULT_WORKERS = 3
 """One picture is read while another is sampled and a third written."""
@@ -111,13 +111,13 @@ def run(
 
 
 def in_order(
-    items: Iterable[Given],
-    work: Callable[[Given, Executor], Result],
+    items: Iterable[_Item],
+    work: Callable[[_Item, Executor], _Result],
     *,
     device: torch.device | str,
     workers: int,
     ahead: int,
-) -> Generator[Result]:
+) -> Generator[_Result]:
     """`work(item, lanes)` for every item, `workers` at a time on threads; results in the order of the items.
 
     `ahead`: how many results may wait to be taken. When the generator is closed, work that has begun is finished and
@@ -126,7 +126,7 @@ def in_order(
     pool = ThreadPoolExecutor(max(workers, 1), "picture")
     try:
         with lanes(device) as shared:
-            waiting: deque[Future[Result]] = deque()
+            waiting: deque[Future[_Result]] = deque()
             for item in items:
                 waiting.append(pool.submit(work, item, shared))
                 if len(waiting) > ahead:

@@ -15,7 +15,7 @@ from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.errors import TrainingError, UsageError
 from nmflowgan_cli.files import make_folder, write_whole
-from nmflowgan_cli.models.registry import architecture, resolve
+from nmflowgan_cli.models.registry import architecture, load_reference
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.training import card, distributed, state
 from nmflowgan_cli.training.extension import Start, start_from
@@ -157,7 +157,7 @@ def learner_of(recipe: Recipe, name: str, model: nn.Module, device: torch.device
     # Channels last: three times as fast as the default for networks of so few channels.
     model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     distributed.share_batch_norms(model)
-    return resolve(architecture(name).learner)(recipe, model)
+    return load_reference(architecture(name).learner)(recipe, model)
 
 
 def export(learner: Learner, recipe: Recipe, monitor: Monitor, title: str, *, command: str, seed: int) -> Path:
@@ -172,7 +172,7 @@ def export(learner: Learner, recipe: Recipe, monitor: Monitor, title: str, *, co
 
 def model_options(name: str, recipe: Recipe) -> dict[str, object]:
     """The options of an architecture as a header holds them: all, for defaults may change."""
-    parameters = inspect.signature(resolve(architecture(name).model)).parameters
+    parameters = inspect.signature(load_reference(architecture(name).model)).parameters
     defaults = {key: parameter.default for key, parameter in parameters.items() if key != "vocabulary"}
     chosen = defaults | recipe.model_options()
     return {key: list(value) if isinstance(value, tuple) else value for key, value in chosen.items()}
