@@ -103,6 +103,7 @@ def evaluate(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     json: options.Json = False,
+    accept_synthetic: options.AcceptSynthetic = False,
     quiet: options.Quiet = False,
     cache_dir: options.CacheDir = None,
 ) -> None:
@@ -132,6 +133,7 @@ def evaluate(
                 device=device,
                 as_json=json,
                 quiet=quiet,
+                accept_synthetic=accept_synthetic,
                 cache_dir=cache_dir,
             )
         )

@@ -86,6 +86,7 @@ class DenoisingOptions:
     device: str = "auto"
     as_json: bool = False
     quiet: bool = False
+    accept_synthetic: bool = False
     cache_dir: Path | None = None
 
 
@@ -131,7 +132,13 @@ def _write(options: DenoisingOptions, rows: "Sequence[Row]", facts: dict[str, An
 def _data(options: DenoisingOptions, split: str) -> "DataOptions":
     from nmflowgan_cli.training.sources import DataOptions
 
-    return DataOptions(pairs=options.data, split=split, camera=options.camera, iso=options.iso)
+    return DataOptions(
+        pairs=options.data,
+        split=split,
+        camera=options.camera,
+        iso=options.iso,
+        accept_synthetic=options.accept_synthetic,
+    )
 
 
 def _held_out(options: DenoisingOptions) -> "list[Paired]":

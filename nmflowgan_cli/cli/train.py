@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmflowgan_cli.cli.options import CacheDir, Device, Quiet, Seed, refuse_typed
+from nmflowgan_cli.cli.options import AcceptSynthetic, CacheDir, Device, Quiet, Seed, refuse_typed
 from nmflowgan_cli.cli.train_options import (
     FAMILY,
     MODELS,
@@ -149,6 +149,7 @@ def train(
         bool, typer.Option("--compile", help="Compile the networks: slow to start; needs a C++ compiler on a CPU.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print recipe and number of patches, and stop.")] = False,
+    accept_synthetic: AcceptSynthetic = False,
     quiet: Quiet = False,
     cache_dir: CacheDir = None,
 ) -> None:
@@ -168,6 +169,7 @@ def train(
         simulate_share=simulate_share,
         camera=camera,
         iso=iso,
+        accept_synthetic=accept_synthetic,
     )
     weights = find_init(init, cache_dir) if init else None
     changes = _given(

@@ -11,28 +11,11 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import NamedTuple
 
-from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.sidd_instances import FIRST_FRAME, SceneInstance
 from nmflowgan_cli.errors import UsageError
 
-FIRST_FRAME = 10
-"""SIDD's pictures are frames 010 and 011 of a burst; patches are numbered on from there."""
 LONGEST_STEM = 120
-
-
-class Settings(NamedTuple):
-    """The settings in SIDD's names besides camera and ISO; the defaults stand for unknown ones."""
-
-    shutter: int = 0
-    """One over the exposure time, in 1/s."""
-    temperature: int = 0
-    """Colour temperature of the light, in kelvin."""
-    brightness: str = "N"
-    """"L" low, "N" normal, "H" high."""
-
-
-UNKNOWN_SETTINGS = Settings()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +26,12 @@ class Label:
     """Names the noisy picture that the patch is cut from; letters, digits, "_" and "-" only, see `stem`."""
     split: str
     """"train" or "val"."""
-    scene: str
-    """The scene that the picture shows."""
-    picture: int
-    """Number of the clean picture, from 1."""
-    instance: int
-    """Number of the noisy picture, from 1."""
+    instance: SceneInstance
+    """SIDD's own, or one of its shape."""
+    frame: int | None
+    """Number of the frame of SIDD; None where the picture is not of SIDD."""
     patch: int
     """Number of the patch in its picture, from 0."""
-    condition: Condition
-    settings: Settings = UNKNOWN_SETTINGS
 
     @property
     def key(self) -> str:
@@ -60,13 +39,11 @@ class Label:
         return f"{self.stem}_s{self.patch + 1:03d}"
 
     @property
-    def scene_instance(self) -> str:
-        """Name of SIDD's kind, `NNNN_SSS_CC_IIIII_TTTTT_KKKK_B`, for the noisy picture."""
-        camera = "".join(
-            character for character in self.condition.camera if character.isascii() and character.isalnum()
-        )
-        numbers = f"{self.instance:04d}_{self.picture:03d}_{camera or 'XX'}_{self.condition.iso:05d}"
-        return f"{numbers}_{self.settings.shutter:05d}_{self.settings.temperature:04d}_{self.settings.brightness}"
+    def frame_text(self) -> str:
+        """Names the patch within its instance, as SIDD numbers frames; patches of SIDD's begin with their frame."""
+        if self.frame is None:
+            return f"{FIRST_FRAME + self.patch:03d}"
+        return f"{self.frame:03d}" + (f"{self.patch:03d}" if self.patch else "")
 
 
 @dataclass(frozen=True)
@@ -96,9 +73,9 @@ class Layout:
             pattern.format(
                 split=label.split,
                 key=label.key,
-                scene_instance=label.scene_instance,
-                instance=label.instance,
-                frame=FIRST_FRAME + label.patch,
+                scene_instance=label.instance.name,
+                instance=label.instance.number,
+                frame=label.frame_text,
             )
         )
 
@@ -109,8 +86,8 @@ LAYOUTS = {
     "nafnet": Layout("{split}/gt_crops/{key}.png", "{split}/input_crops/{key}.png"),
     "basicsr": Layout("{split}/gt/{key}.png", "{split}/lq/{key}.png", meta_info="{split}/meta_info.txt"),
     "sidd": Layout(
-        "{split}/Data/{scene_instance}/{instance:04d}_GT_SRGB_{frame:03d}.PNG",
-        "{split}/Data/{scene_instance}/{instance:04d}_NOISY_SRGB_{frame:03d}.PNG",
+        "{split}/Data/{scene_instance}/{instance:04d}_GT_SRGB_{frame}.PNG",
+        "{split}/Data/{scene_instance}/{instance:04d}_NOISY_SRGB_{frame}.PNG",
         databases=False,
     ),
 }

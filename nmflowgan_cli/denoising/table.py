@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmflowgan_cli.checkpoints.format import read_header
+from nmflowgan_cli.data.origin import refuse_unreal
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.denoising.noise import REAL, find_noise
 from nmflowgan_cli.denoising.recipe import DenoiserRecipe, lite
@@ -52,6 +53,8 @@ def train_table(request: TableRequest, *, shown: Shown) -> list[Path]:
     unknown or does not know the pairs, TrainingError where the folder holds another table, and KeyboardInterrupt.
     """
     pairs = read_splits(request.data)["train"]
+    if not request.data.accept_synthetic:
+        refuse_unreal(pairs, "--denoising-table")
     named = _named(request, pairs)
     make_folder(request.runs, "choose another --runs", TrainingError)
     recipe = _recipe(request)

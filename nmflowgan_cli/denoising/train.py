@@ -12,6 +12,7 @@ from torch.nn.functional import mse_loss
 
 from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.data.batches import Batch
+from nmflowgan_cli.data.origin import refuse_unreal
 from nmflowgan_cli.data.patches import PairSource
 from nmflowgan_cli.denoising.noise import REAL, PatchNoise, open_noise
 from nmflowgan_cli.denoising.recipe import DenoiserRecipe
@@ -77,6 +78,8 @@ def run_denoiser(request: TrainingRequest, *, progress: Progress) -> TrainingOut
     if distributed.launched() > 1:
         raise UsageError(f"--model {name} learns in one process", "start it without torchrun")
     device, pairs = resolve_device(request.device), read_splits(request.data)["train"]
+    if request.noise == REAL and not request.data.accept_synthetic:
+        refuse_unreal(pairs, "--noise real")
     source = PairSource(pairs, recipe.patch, balance=request.data.balance, step=BLOCK)
     refuse_other_training(request.run, resume=request.resume)
     noise = open_noise(request.noise, pairs, device, cache_dir=request.cache_dir)

@@ -4,7 +4,7 @@ Cells are (camera, ISO) pairs. Within a camera all cells weigh the same, and so 
 cameras and cells in the mean of cells: many crops of one scene give no weight to it.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.origin import Origin
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import ConditionError, NmflowganError, OutOfMemoryError, PictureError
 from nmflowgan_cli.evaluation.bootstrap import Resamples, intervals, mean_resamples, resampled
@@ -53,6 +54,8 @@ class Evaluation:
     real: Mapping[Condition, NoiseStatistics] = field(compare=False, repr=False)
     """The real noise of each cell, pooled."""
     results: Sequence[Result]
+    origins: Mapping[Origin, int] = field(default_factory=dict)
+    """How many pairs have noise of which origin: what stands for real noise."""
     without_scores: Sequence[str] = ()
     """Models that know none of the pairs, or failed on all that they know."""
 
@@ -81,6 +84,7 @@ def evaluate(
     """
     tallies = [_Tally() for _ in candidates]
     real: defaultdict[Condition, NoiseStatistics] = defaultdict(NoiseStatistics)
+    origins: Counter[Origin] = Counter()
     for pair in pairs:
         known = [_knows(candidate, pair.condition, skip_unknown=skip_unknown) for candidate in candidates]
         try:
@@ -91,6 +95,7 @@ def evaluate(
             on_failure(pair, error)
             continue
         real[pair.condition].merge(subject.statistics)
+        origins[pair.origin] += 1
         for candidate, tally, knows in zip(candidates, tallies, known, strict=True):
             if knows:
                 _enter(candidate, pair, subject, protocol, tally=tally, on_failure=on_failure)
@@ -98,7 +103,7 @@ def evaluate(
                 tally.skipped += 1
     entries = list(zip(candidates, tallies, strict=True))
     results = [_result(candidate, tally, protocol) for candidate, tally in entries if tally.pictures]
-    return Evaluation(protocol, real, results, [one.name for one, tally in entries if not tally.pictures])
+    return Evaluation(protocol, real, results, origins, [one.name for one, tally in entries if not tally.pictures])
 
 
 def require_known(candidates: Sequence[Candidate], conditions: Iterable[Condition]) -> None:

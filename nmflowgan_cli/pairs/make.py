@@ -61,13 +61,13 @@ def facts(cut: Cut, sampler: Sampler | None) -> list[Facts]:
     common = {
         "camera": take.condition.camera,
         "iso": take.condition.iso,
-        "scene": take.scene,
+        "scene": take.instance.name if take.instance else take.scene,
+        "frame": take.frame,
         "split": take.split,
         "relative_path": take.relative_path,
         "repeat": take.repeat,
-        "seed": sampler.seed if sampler else None,
         "weights": sampler.weights if sampler else None,
-        "weights_sha256": sampler.weights_sha256 if sampler else None,
+        **(sampler.origin if sampler else take.origin).to_json(),
     }
     places = ({"top": b.top, "left": b.left, "height": b.height, "width": b.width} for b in cut.boxes)
     return [{"key": label.key, **common, **place} for label, place in zip(cut.labels, places, strict=True)]

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.containers import Volume
-from nmflowgan_cli.data.layouts import UNKNOWN_SETTINGS, Label, Settings, stem
+from nmflowgan_cli.data.layouts import Label, stem
 from nmflowgan_cli.data.manifest import Pair
+from nmflowgan_cli.data.origin import UNSTATED, Origin
 from nmflowgan_cli.data.reading import scene_of
-from nmflowgan_cli.data.sidd import SceneInstance, find_instance
+from nmflowgan_cli.data.sidd_instances import SceneInstance, find_frame, find_instance
 from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError
 from nmflowgan_cli.imaging import read, size
 from nmflowgan_cli.pairs.cutting import detailed, patches
+from nmflowgan_cli.pairs.identity import Identity, identities
 from nmflowgan_cli.synthesis.condition_choice import Choices
 from nmflowgan_cli.synthesis.inputs import CleanPicture
 from nmflowgan_cli.tiling import Box
@@ -39,7 +41,12 @@ class Take:
     split: str
     stem: str
     """Names its patches."""
-    settings: Settings = UNKNOWN_SETTINGS
+    instance: SceneInstance | None = None
+    """Of SIDD, if it is."""
+    frame: int | None = None
+    """Of SIDD's instance."""
+    origin: Origin = UNSTATED
+    """Of the noise of a real pair."""
 
 
 @dataclass(frozen=True)
@@ -138,14 +145,12 @@ def real_takes(pairs: Iterable[Pair]) -> list[Take]:
             scene_of(pair),
             pair.split,
             stem(pair.name),
-            _settings(find_instance(pair.scene) or find_instance(pair.name)),
+            find_instance(pair.scene) or find_instance(pair.name),
+            find_frame(pair.name),
+            pair.origin,
         )
         for pair in pairs
     ]
-
-
-def _settings(instance: SceneInstance | None) -> Settings:
-    return Settings(instance.shutter, instance.temperature, instance.brightness) if instance else UNKNOWN_SETTINGS
 
 
 def divided(takes: Sequence[Take], val_share: float, seed: int) -> list[Take]:
@@ -172,12 +177,11 @@ def pair_plan(takes: Sequence[Take], cutting: Cutting) -> PairPlan:
     """
     _refuse_same_names(takes)
     patches(1, 1, cutting.patch, cutting.step)  # refuses impossible ones before anything is read
-    scenes = {scene: number for number, scene in enumerate(dict.fromkeys(take.scene for take in takes), 1)}
     with ThreadPoolExecutor(READERS, "survey") as pool:
         found = list(pool.map(lambda take: _surveyed(take, cutting), takes))
     cuts = [
-        Cut(take, *result[:2], result[2], _labels(take, len(result[2]), scenes[take.scene], number))
-        for number, (take, result) in enumerate(zip(takes, found, strict=True), 1)
+        Cut(take, *result[:2], result[2], _labels(take, identity, len(result[2])))
+        for take, identity, result in zip(takes, identities(takes), found, strict=True)
         if not isinstance(result, NmflowganError) and result[2]
     ]
     failed = [(take, result) for take, result in zip(takes, found, strict=True) if isinstance(result, NmflowganError)]
@@ -202,18 +206,9 @@ def _surveyed(take: Take, cutting: Cutting) -> tuple[int, int, tuple[Box, ...]] 
     return height, width, tuple(boxes)
 
 
-def _labels(take: Take, count: int, picture: int, instance: int) -> tuple[Label, ...]:
+def _labels(take: Take, identity: Identity, count: int) -> tuple[Label, ...]:
     return tuple(
-        Label(
-            stem=take.stem,
-            split=take.split,
-            scene=take.scene,
-            picture=picture,
-            instance=instance,
-            patch=patch,
-            condition=take.condition,
-            settings=take.settings,
-        )
+        Label(stem=take.stem, split=take.split, instance=identity.instance, frame=identity.frame, patch=patch)
         for patch in range(count)
     )
 

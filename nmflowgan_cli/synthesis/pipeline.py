@@ -13,6 +13,7 @@ from typing import TypeVar
 import torch
 
 from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.origin import Origin
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError
 from nmflowgan_cli.imaging import Bytes, read, write
 from nmflowgan_cli.models.base import NoiseModel
@@ -41,6 +42,11 @@ class Sampler:
     batch: int | None = None
     device: torch.device | str = "cpu"
     precision: str = "auto"
+
+    @property
+    def origin(self) -> Origin:
+        """Of the noise that it makes."""
+        return Origin(self.weights, self.weights_sha256, self.seed)
 
     def sample(
         self, rgb: Bytes, condition: Condition, key: int, shared: Executor, progress: Callable[[float], None]

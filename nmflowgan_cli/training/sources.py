@@ -7,6 +7,7 @@ from pathlib import Path
 from nmflowgan_cli.conditions import Condition, camera_code
 from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.data.mixing import MixedSource
+from nmflowgan_cli.data.origin import census_of, stated
 from nmflowgan_cli.data.patches import Balance, PairSource, census
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.reading import Paired, Splits, divide, of_camera, read_paired
@@ -30,6 +31,8 @@ class DataOptions:
     """Of the patches, where there are real and simulated ones."""
     camera: str = ""
     """The only camera to learn; and that of folder pairs which do not say theirs."""
+    accept_synthetic: bool = False
+    """Whether pairs whose noise is not stated to be real may stand for real ones."""
     rendered: Rendering = "plain"
     """How the pictures were rendered; crops begin where its positions repeat, if the model must know them."""
     iso: int | None = None
@@ -66,9 +69,13 @@ def open_source(options: DataOptions, patch: int) -> tuple[BatchSource, tuple[st
 
 
 def pairs_line(options: DataOptions, pairs: Sequence[Paired]) -> str:
-    """What a weights file says of the real pairs that it was trained on."""
+    """The pairs that weights were trained on, and the origin of their noise, for the header."""
     assert options.pairs is not None
-    return f"{sum(pair.size()[0] for pair in pairs)} real pairs of {options.pairs.resolve().name}"
+    number, place = sum(pair.size()[0] for pair in pairs), options.pairs.resolve().name
+    origins = census_of(pairs)
+    if all(origin.real for origin in origins):
+        return f"{number} real pairs of {place}"
+    return f"{number} pairs of {place}: {stated(origins)}"
 
 
 def read_splits(options: DataOptions) -> Splits:

@@ -21,7 +21,7 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data import containers
 from nmflowgan_cli.data.containers import CONTAINERS, Container, Sample, Volume, open_container
 from nmflowgan_cli.data.containers import lmdb as lmdb_container
-from nmflowgan_cli.data.hdf5 import read_hdf5
+from nmflowgan_cli.data.containers.hdf5 import read_hdf5
 from nmflowgan_cli.data.layouts import Label, Settings
 from nmflowgan_cli.data.manifest import read_pairs
 from nmflowgan_cli.errors import UsageError

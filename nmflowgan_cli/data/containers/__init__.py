@@ -36,6 +36,10 @@ def open_container(name: str, root: Path, layout_name: str | None = None) -> Con
         from nmflowgan_cli.data.containers.hdf5 import HDF5Container
 
         return HDF5Container(root)
-    from nmflowgan_cli.data.containers.shards import ParquetContainer, WebDatasetContainer
+    if name == "webdataset":
+        from nmflowgan_cli.data.containers.webdataset import WebDatasetContainer
 
-    return (WebDatasetContainer if name == "webdataset" else ParquetContainer)(root)
+        return WebDatasetContainer(root)
+    from nmflowgan_cli.data.containers.parquet import ParquetContainer
+
+    return ParquetContainer(root)
