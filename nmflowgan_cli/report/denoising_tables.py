@@ -38,7 +38,7 @@ def _means(row: judge.Row) -> dict[str, Any]:
 def denoising_tables(rows: Sequence[judge.Row], camera_name: Callable[[str], str] = str) -> list[Table]:
     """Means over all pictures, and those of each camera by its `camera_name`."""
     cameras = rows[0].cameras
-    headings = ("denoiser", "PSNR (dB)", "95 % interval", "SSIM", "PGap (dB)", "95 % interval", "learned from", "steps")
+    headings = ("denoiser", "PSNR (dB)", "PSNR, 95 %", "SSIM", "PGap (dB)", "PGap, 95 %", "learned from", "steps")
     overall = [Row(row.name, _overall(row)) for row in rows]
     each = [Row(row.name, [_of_camera(row.of_camera(camera)) for camera in cameras]) for row in rows]
     return [

@@ -1,7 +1,7 @@
 """Tables of texts and numbers, for the templates of pages and for terminals."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -102,15 +102,21 @@ def print_table(console: Console, table: Table) -> None:
         console.print(grid)
 
 
-def divided(columns: Sequence[Sequence[str]], width: int) -> Iterator[list[Sequence[str]]]:
-    """Columns in runs that fit into `width` characters, each with a space on either side; at least one in a run."""
-    run: list[Sequence[str]] = []
-    left = width
+def divided(columns: Sequence[Sequence[str]], width: int) -> list[list[Sequence[str]]]:
+    """Columns in as few runs as fit into `width` characters, of much the same width; at least one column in a run."""
+    fewest = len(_runs(columns, width))
+    return next(runs for limit in range(max(width, 0) + 1) if len(runs := _runs(columns, limit)) == fewest)
+
+
+def _runs(columns: Sequence[Sequence[str]], width: int) -> list[list[Sequence[str]]]:
+    """Columns in runs that are filled one after the other; a column has a space on either side."""
+    runs: list[list[Sequence[str]]] = []
+    left = 0
     for column in columns:
         needed = max(map(cell_len, column)) + 2
-        if run and needed > left:
-            yield run
-            run, left = [], width
-        run.append(column)
+        if not runs or needed > left:
+            runs.append([])
+            left = width
+        runs[-1].append(column)
         left -= needed
-    yield run
+    return runs
