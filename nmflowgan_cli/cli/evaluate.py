@@ -143,15 +143,15 @@ def evaluate(
         raise UsageError("no model to evaluate", "name one: -m sidd-lite, -m awgn")
     evaluate_output.require_writable(report, csv)
     if report:
-        from nmflowgan_cli.report.plots import require_matplotlib
+        from nmflowgan_cli.report.page import require_packages
 
-        require_matplotlib()
+        require_packages("jinja2", "matplotlib")
     measure = _protocol(protocol, patch, step, seed=seed, akld_draws=akld_draws, nll=nll)
     split, fit_split = _splits(protocol, split, fit_split)
 
     from nmflowgan_cli.evaluation.candidates import FITTED, candidates, open_weights
     from nmflowgan_cli.evaluation.selection import select
-    from nmflowgan_cli.report.noise_tables import as_json, print_tables
+    from nmflowgan_cli.report.noise_tables import noise_json, print_scores
     from nmflowgan_cli.runtime import resolve_device
 
     target = resolve_device(device)
@@ -169,18 +169,20 @@ def evaluate(
     )
     found, failed = evaluate_output.measured(pairs, entries, measure, skip_unknown=skip_unknown, quiet=quiet)
     times = evaluate_output.latencies(found, entries, target, precision) if latency else []
-    facts = as_json(found, {"manifest": str(data), "split": split, "pairs": len(pairs), "failed_pairs": failed}, times)
+    facts = noise_json(
+        found, {"manifest": str(data), "split": split, "pairs": len(pairs), "failed_pairs": failed}, times
+    )
     if csv:
         from nmflowgan_cli.report.csv_tables import noise_rows
 
         evaluate_output.write_table(csv, noise_rows(found))
     if report:
-        text = evaluate_output.noise_page(found, pairs, entries, facts, gallery=gallery)
+        text = evaluate_output.noise_report(found, pairs, entries, facts, gallery=gallery)
         evaluate_output.write_page(report, text, quiet=quiet)
     if json:
         typer.echo(json_module.dumps(facts))
     else:
-        print_tables(found, times, cells=cells, official=official)
+        print_scores(found, times, cells=cells, official=official)
     raise typer.Exit(SOME_FAILED if failed else 0)
 
 

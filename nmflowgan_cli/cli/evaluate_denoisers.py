@@ -95,10 +95,14 @@ def evaluate_denoisers(options: DenoisingOptions) -> None:
     if options.models and not options.table:
         raise UsageError("--denoiser judges denoisers, -m names noise models", "leave one out; or --denoising-table")
     evaluate_output.require_writable(options.report, options.csv)
+    if options.report:
+        from nmflowgan_cli.report.page import require_packages
+
+        require_packages("jinja2")
     from nmflowgan_cli.denoising.judge import judge, open_denoiser
     from nmflowgan_cli.report.crops import spread
     from nmflowgan_cli.report.denoised_crops import Gathered
-    from nmflowgan_cli.report.denoising_tables import as_json, print_rows
+    from nmflowgan_cli.report.denoising_tables import denoising_json, print_rows
     from nmflowgan_cli.runtime import resolve_device
 
     device = resolve_device(options.device)
@@ -108,7 +112,7 @@ def evaluate_denoisers(options: DenoisingOptions) -> None:
     gathered = Gathered(spread({pair.condition for pair in pairs}, options.gallery if options.report else 0))
     rows = judge(_tracked(pairs, quiet=options.quiet), denoisers, look=_shown_to(options.pictures, gathered))
     data = {"pairs": str(options.data), "split": options.split or "val", "pictures": len(rows[0].pictures)}
-    facts = as_json(rows, data)
+    facts = denoising_json(rows, data)
     _write(options, rows, facts, gathered)
     if options.as_json:
         typer.echo(json.dumps(facts))

@@ -1,4 +1,4 @@
-"""What a reader must know of an evaluation beside its numbers: what was left out, and what is unknown and why."""
+"""Remarks on an evaluation: pairs that were left out, and reasons for unknown numbers."""
 
 import math
 
@@ -8,14 +8,14 @@ from nmflowgan_cli.metrics.noise import LEAST_PIXELS, LEVEL_BIN
 
 
 def remarks(evaluation: Evaluation) -> list[str]:
-    """A sentence each, without repeats."""
+    """Remarks as sentences, without repeats."""
     reason = "has no scores: it knows none of these pairs, or failed on all that it knows"
-    told = [f"{name} {reason}" for name in evaluation.without_scores]
+    found = [f"{name} {reason}" for name in evaluation.without_scores]
     for result in evaluation.results:
-        told += _left_out(result)
+        found += _left_out(result)
         for cell, scores in result.cells.items():
-            told += [f"{cell}: {reason}" for reason in _unknown(result.name, scores)]
-    return list(dict.fromkeys(told))
+            found += [f"{cell}: {reason}" for reason in _unknown(result.name, scores)]
+    return list(dict.fromkeys(found))
 
 
 def _left_out(result: Result) -> list[str]:
