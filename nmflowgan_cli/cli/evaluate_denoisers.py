@@ -99,6 +99,7 @@ def evaluate_denoisers(options: DenoisingOptions) -> None:
         from nmflowgan_cli.report.page import require_packages
 
         require_packages("jinja2")
+    from nmflowgan_cli.data.origin import census_of, refuse_unreal, stated
     from nmflowgan_cli.denoising.judge import judge, open_denoiser
     from nmflowgan_cli.report.crops import spread
     from nmflowgan_cli.report.denoised_crops import Gathered
@@ -107,11 +108,14 @@ def evaluate_denoisers(options: DenoisingOptions) -> None:
 
     device = resolve_device(options.device)
     pairs = _held_out(options)
+    if not options.accept_synthetic:
+        refuse_unreal(pairs, "an evaluation of denoisers")
     paths = [*options.denoisers, *(_trained(options) if options.table else ())]
     denoisers = [open_denoiser(path, device) for path in paths]
     gathered = Gathered(spread({pair.condition for pair in pairs}, options.gallery if options.report else 0))
     rows = judge(_tracked(pairs, quiet=options.quiet), denoisers, look=_shown_to(options.pictures, gathered))
     data = {"pairs": str(options.data), "split": options.split or "val", "pictures": len(rows[0].pictures)}
+    data["noise"] = stated(census_of(pairs))
     facts = denoising_json(rows, data)
     _write(options, rows, facts, gathered)
     if options.as_json:

@@ -59,6 +59,11 @@ class Evaluation:
     without_scores: Sequence[str] = ()
     """Models that know none of the pairs, or failed on all that they know."""
 
+    @property
+    def reference(self) -> str:
+        """The noise that models are compared with: "real" where all of it is stated to be."""
+        return "real" if all(origin.real for origin in self.origins) else "reference"
+
 
 @dataclass
 class _Tally:

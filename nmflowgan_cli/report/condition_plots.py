@@ -23,7 +23,7 @@ def noise_sources(evaluation: Evaluation, condition: Condition) -> Sources:
     """Real noise of a condition, and that of the models that know it."""
     models = enumerate(evaluation.results, 1)
     made = {index: (result.name, result.noise[condition]) for index, result in models if condition in result.cells}
-    return {0: ("real", evaluation.real[condition]), **made}
+    return {0: (evaluation.reference, evaluation.real[condition]), **made}
 
 
 def condition_plots(sources: Sources, condition: Condition) -> dict[str, str | list[str]]:

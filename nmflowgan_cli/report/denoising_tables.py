@@ -49,7 +49,7 @@ def denoising_tables(rows: Sequence[judge.Row], camera_name: Callable[[str], str
 
 def pictures(row: judge.Row) -> str:
     """Number of pictures in words."""
-    return f"{len(row.pictures)} real pictures" if len(row.pictures) > 1 else "one real picture"
+    return f"{len(row.pictures)} pictures" if len(row.pictures) > 1 else "one picture"
 
 
 def _overall(row: judge.Row) -> list[Cell]:

@@ -31,12 +31,13 @@ def noise_page(evaluation: Evaluation, origin: Origin, *, examples: Sequence[Exa
         names=names,
         pictured=len(examples),
         conditions=len(keys),
-        sources=_lines({0: "real"} | dict(enumerate(names, 1))),
+        sources=_lines({0: evaluation.reference} | dict(enumerate(names, 1))),
         means=scores_table("Mean of cameras", {"": [(result.name, result.mean_of_cameras) for result in results]}),
         notes=[*(f"{r.name}: {r.note}" for r in results if r.note), *origin.measured.get("remarks", ())],
         tables=_tables(evaluation, keys, origin.measured),
         cameras=cameras,
         reach=REACH,
+        reference=evaluation.reference,
         **verdict(results),
     )
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from nmflowgan_cli import __version__
 from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.origin import stated
 from nmflowgan_cli.evaluation.latency import Latency
 from nmflowgan_cli.evaluation.protocol import Evaluation, Result
 from nmflowgan_cli.evaluation.scores import Scores
@@ -31,7 +32,7 @@ def noise_json(evaluation: Evaluation, data: dict[str, Any], latencies: Sequence
     """
     whole = {
         "tool_version": __version__,
-        "data": data,
+        "data": {**data, "noise": stated(evaluation.origins)},
         "protocol": asdict(evaluation.protocol),
         "definitions": DEFINITIONS,
         "remarks": remarks(evaluation),
@@ -197,17 +198,19 @@ def print_scores(
     `cells`: a row for each camera and ISO; `official`: a column of the un-rounded KLD.
     """
     results = evaluation.results
+    print(f"compared with {stated(evaluation.origins)}\n")  # noqa: T201 - first of all
     without = PAGE_ONLY if official else (*PAGE_ONLY, "official")
     tables = [_model_table(result, without, cells=cells) for result in results]
     if len(results) > 1:
-        tables.append(_comparison(results, without))
+        tables.append(_comparison(evaluation, without))
     print_tables([*tables, *optional_tables(evaluation, latencies)], LEGEND)
 
 
-def _comparison(results: Sequence[Result], without: Sequence[str]) -> Table:
-    floor = Number(results[0].mean_of_cameras.self_floor)
-    caption = f"mean of cameras; real noise against itself: KLD {floor.text}" if floor.finite else "mean of cameras"
-    rows = [(result.name, result.mean_of_cameras) for result in results]
+def _comparison(evaluation: Evaluation, without: Sequence[str]) -> Table:
+    floor, caption = Number(evaluation.results[0].mean_of_cameras.self_floor), "mean of cameras"
+    if floor.finite:
+        caption += f"; {evaluation.reference} noise against itself: KLD {floor.text}"
+    rows = [(result.name, result.mean_of_cameras) for result in evaluation.results]
     return scores_table(caption, {"": rows}, without=without)
 
 

@@ -9,11 +9,12 @@ from PIL import Image
 from places import SHARED
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.data import sidd
+from nmflowgan_cli.data import sidd_instances as sidd
 from nmflowgan_cli.data.folders import read_folder_pair
 from nmflowgan_cli.data.reading import divide, read_paired, scene_of
-from nmflowgan_cli.data.sidd import find_instance, read_sidd
+from nmflowgan_cli.data.sidd import read_sidd
 from nmflowgan_cli.data.sidd_blocks import INSTANCES, read_sidd_blocks
+from nmflowgan_cli.data.sidd_instances import find_instance
 from nmflowgan_cli.errors import PictureError, UsageError
 
 NAMES = (

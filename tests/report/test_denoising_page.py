@@ -30,7 +30,7 @@ def test_denoisers_have_a_page_of_their_own():
     text = denoising_page(rows, Origin("nmflowgan evaluate 'a & b'", "x", facts), examples=[example])
     read = Reader(text)
     words = read.words
-    assert "Best on 2 real pictures is <real>: 35.13 dB against 29.00 dB" in words
+    assert "Best on 2 pictures is <real>: 35.13 dB against 29.00 dB" in words
     assert "d comes nearest to real noise: PGap 0.63 dB" in words
     assert "in dB: noisy 30.00, <real> 34.00, d 33.00." in words
     assert "Pictures are shown of 1 of 2 cameras and ISOs" in words

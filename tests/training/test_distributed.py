@@ -17,6 +17,7 @@ from PIL import Image
 from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.mixing import MixedSource
+from nmflowgan_cli.data.origin import REAL
 from nmflowgan_cli.data.patches import PairSource
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.simulate import Simulator
@@ -35,7 +36,7 @@ RAMP = np.linspace(0, 255, 80 * 80 * 3).reshape(80, 80, 3).astype(np.uint8)
 class Pair:
     """A pair of one camera, held in memory."""
 
-    condition, scene, split, name = Condition("IP", 800), "desk", "train", "desk"
+    condition, scene, split, name, origin = Condition("IP", 800), "desk", "train", "desk", REAL
 
     def size(self):
         return 1, *RAMP.shape[:2]
