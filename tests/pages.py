@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 from places import ROOT
@@ -100,8 +101,7 @@ class Page:
         """The rows of the first table whose first column is headed so, without code marks."""
         lines = self.text.splitlines()
         first = next(number for number, line in enumerate(lines) if line.startswith(f"| {heading} |"))
-        rows = (line for line in lines[first + 2 :])
-        return [cells(row) for row in iter(lambda: next(rows, ""), "") if row.startswith("|")]
+        return [cells(row) for row in takewhile(lambda line: line.startswith("|"), lines[first + 2 :])]
 
 
 def cells(row: str) -> list[str]:
