@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmflowgan_cli.checkpoints.format import write_whole
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.evaluation.candidates import candidates, open_weights
 from nmflowgan_cli.evaluation.pair_scores import Protocol
 from nmflowgan_cli.evaluation.protocol import Evaluation, evaluate
 from nmflowgan_cli.evaluation.selection import select
+from nmflowgan_cli.files import write_whole
 from nmflowgan_cli.metrics.moments import FloatArray
 from nmflowgan_cli.metrics.noise import level_curves
 from nmflowgan_cli.report.condition_section import correlation_limit, level_plots, noise_sources

@@ -6,10 +6,10 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from nmflowgan_cli.checkpoints.format import Header, load, read_header, refuse_names
+from nmflowgan_cli.checkpoints.format import Header, load_weights, read_header, refuse_names
 from nmflowgan_cli.errors import WeightsError
 from nmflowgan_cli.models.base import NoiseModel
-from nmflowgan_cli.models.registry import ARCHITECTURES, Architecture, header_names, of_header, resolve
+from nmflowgan_cli.models.registry import ARCHITECTURES, Architecture, header_names, load_reference, of_header
 
 
 def build(header: Header) -> NoiseModel:
@@ -22,7 +22,7 @@ def build(header: Header) -> NoiseModel:
 
 def load_model(path: Path) -> NoiseModel:
     """The noise model of a weights file, on the CPU and in evaluation mode; raises WeightsError."""
-    state, header = load(path)
+    state, header = load_weights(path)
     return cast(NoiseModel, _filled(path, cast(nn.Module, build(header)), state))
 
 
@@ -31,7 +31,7 @@ def load_denoiser(path: Path) -> tuple[nn.Module, Header]:
     header = read_header(path)
     if not _row(header).denoiser:
         raise WeightsError(f"{path} is a noise model, not a denoiser", "train one by nmflowgan train --model dncnn")
-    return _filled(path, _built(header), load(path)[0]), header
+    return _filled(path, _built(header), load_weights(path)[0]), header
 
 
 def parameter_count(header: Header) -> int:
@@ -48,10 +48,10 @@ def import_checkpoint(path: Path) -> tuple[dict[str, Tensor], Header]:
     *others, last = [row.importer for row in ARCHITECTURES.values() if row.importer]
     for importer in others:
         try:
-            return resolve(importer)(path)
+            return load_reference(importer)(path)
         except WeightsError:
             continue
-    return resolve(last)(path)
+    return load_reference(last)(path)
 
 
 def _built(header: Header) -> nn.Module:
@@ -59,7 +59,7 @@ def _built(header: Header) -> nn.Module:
     row = _row(header)
     given = () if row.denoiser else (header.vocabulary,)
     try:
-        return resolve(row.model)(*given, **header.options)
+        return load_reference(row.model)(*given, **header.options)
     except (TypeError, ValueError) as error:
         raise WeightsError(f"the options of {header.name or header.architecture} do not fit: {error}") from None
 

@@ -66,7 +66,7 @@ RENAMED = (
     (r"\.convolution\.", ".0."),
     (r"(body\.[123])\.norm\.", r"\1.1."),
 )
-"""What turns a name of `PaperNMFlowGAN` into the official one, applied from top to bottom."""
+"""Substitutions from the names of `PaperNMFlowGAN` to the official ones, applied from top to bottom."""
 
 
 def official_name(name: str) -> str:

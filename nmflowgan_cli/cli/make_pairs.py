@@ -95,11 +95,12 @@ def make_pairs(
     The noise of a whole picture is made first, as synthesize makes it, and then cut.
     """
     from nmflowgan_cli.data.containers import open_container
+    from nmflowgan_cli.files import make_folder
     from nmflowgan_cli.pairs.manifest import History, PairManifest
     from nmflowgan_cli.pairs.plan import Cutting
     from nmflowgan_cli.pairs.request import PairRequest, prepare_pairs, refuse_filled, refuse_unshareable
     from nmflowgan_cli.synthesis.plan import share
-    from nmflowgan_cli.synthesis.request import make_folder, shard_of
+    from nmflowgan_cli.synthesis.request import shard_of
 
     shard = shard or shard_of(os.environ)
     with open_container(container, output, layout) as place:

@@ -77,7 +77,8 @@ def synthesize(
 
     The noise of a picture depends only on the seed, its relative path, the repeat, camera, ISO and weights.
     """
-    from nmflowgan_cli.synthesis.request import SynthesisRequest, make_folder, prepare, shard_of
+    from nmflowgan_cli.files import make_folder
+    from nmflowgan_cli.synthesis.request import SynthesisRequest, prepare, shard_of
     from nmflowgan_cli.synthesis.weights import find_weights
 
     request = SynthesisRequest(

@@ -22,12 +22,12 @@ from nmflowgan_cli.cli.train_options import (
     Rendering,
     Strategy,
     architecture_name,
-    choices,
     foreign_options,
+    metavar,
     seconds,
 )
 from nmflowgan_cli.cli.train_progress import training_progress
-from nmflowgan_cli.models.registry import architecture, resolve
+from nmflowgan_cli.models.registry import architecture, load_reference
 
 if TYPE_CHECKING:
     from nmflowgan_cli.training.loop import TrainingOutcome
@@ -60,7 +60,7 @@ def train(
     model: Annotated[
         str,
         typer.Option(
-            metavar=choices(MODELS),
+            metavar=metavar(MODELS),
             help="nmflowgan (flow and GAN: lite or paper, by --preset), awgn or heteroscedastic (Gaussian references, "
             "fitted in one pass), or dncnn (a denoiser, to judge noise by).",
             show_default=True,
@@ -97,7 +97,7 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            metavar=choices(PRESETS), help="lite, or paper (31 M parameters; dncnn: 30 epochs).  [default: lite]"
+            metavar=metavar(PRESETS), help="lite, or paper (31 M parameters; dncnn: 30 epochs).  [default: lite]"
         ),
     ] = "",
     flow_steps: Annotated[int | None, typer.Option(help="Steps of the flow (lite).  [default: the preset's]")] = None,
@@ -236,7 +236,7 @@ def _run(request: "TrainingRequest", *, quiet: bool) -> "TrainingOutcome":
 
     steps = request.recipe.steps if request.recipe else 0
     with training_progress(steps, quiet=quiet or not leads()) as progress:
-        return resolve(architecture(request.architecture).trainer)(request, progress=progress)
+        return load_reference(architecture(request.architecture).trainer)(request, progress=progress)
 
 
 def _given(**options: int | StrEnum | None) -> dict[str, Any]:

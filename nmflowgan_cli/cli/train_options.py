@@ -41,7 +41,7 @@ MODELS = (FAMILY, *ARCHITECTURES)
 PRESETS = tuple(dict.fromkeys(preset for row in ARCHITECTURES.values() for preset in row.recipes))
 
 
-def choices(names: Sequence[str]) -> str:
+def metavar(names: Sequence[str]) -> str:
     """Names as help shows what can be chosen."""
     return f"[{'|'.join(names)}]"
 

@@ -85,16 +85,16 @@ def info(
 
 def _facts(name: str, cache_dir: Path | None) -> dict[str, Any]:
     """The header of a file or name and its card; of weights that are not fetched yet, what the registry knows."""
-    from nmflowgan_cli.checkpoints.hub import card, is_path, local_file, registry, resolve
+    from nmflowgan_cli.checkpoints.hub import is_path, local_file, read_card, registry, resolve
 
     entry = None if is_path(name) else registry().entry(name)
     path = resolve(name) if entry is None else local_file(entry, cache_dir)
-    facts = {} if entry is None else {**_with_state(entry, cache_dir), **_card_facts(card(entry))}
+    facts = {} if entry is None else {**_with_state(entry, cache_dir), **_card_facts(read_card(entry))}
     return facts if path is None else {**facts, **_header_facts(path)}
 
 
 def _card_facts(text: str) -> dict[str, Any]:
-    """What a card says that no header does; nothing where there is no card."""
+    """The facts of a card that no header has; none where there is no card."""
     from nmflowgan_cli.checkpoints import cards
 
     if not text:
@@ -173,10 +173,10 @@ def import_weights(
     if output.exists():
         raise UsageError(f"{output} exists", "remove it, or choose another name")
     from nmflowgan_cli.checkpoints.build import import_checkpoint
-    from nmflowgan_cli.checkpoints.format import save
+    from nmflowgan_cli.checkpoints.format import save_weights
 
     state, header = import_checkpoint(file)
-    save(output, state, header)
+    save_weights(output, state, header)
     typer.echo(str(output))
 
 

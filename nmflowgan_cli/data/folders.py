@@ -1,4 +1,4 @@
-"""A pair of folders: `clean/` and `noisy/` with the same names in them, at any depth.
+"""Reader of a folder pair: `clean/` and `noisy/` with the same names in them, at any depth.
 
 The camera and the ISO of a pair come from the name of a SIDD scene instance in its path, or else from the user.
 """
@@ -22,7 +22,7 @@ def is_folder_pair(folder: Path) -> bool:
 def read_folder_pair(folder: Path, condition: Condition | None = None) -> list[Pair]:
     """All pairs, in the order of their paths; `split` is "train" for all of them.
 
-    `condition`: of the pairs whose path does not say theirs. Partners may differ in their suffix (a.png, a.jpg).
+    `condition`: of the pairs whose path does not name theirs. Partners may differ in their suffix (a.png, a.jpg).
     Raises UsageError naming the file for a picture without its partner or with two, and for one without a condition.
     """
     clean, noisy = _pictures(folder / CLEAN), _pictures(folder / NOISY)
@@ -53,5 +53,7 @@ def _pair(clean: Path, noisy: Path, folder: Path, condition: Condition | None) -
     if instance is not None:
         return Pair(clean, noisy, instance.condition, instance.scene, "train", name)
     if condition is None:
-        raise UsageError(f"{noisy} does not say its camera and ISO", "give --camera and --iso, or write a manifest.csv")
+        raise UsageError(
+            f"{noisy} does not name its camera and ISO", "give --camera and --iso, or write a manifest.csv"
+        )
     return Pair(clean, noisy, condition, clean.stem, "train", name)

@@ -1,7 +1,7 @@
-"""Patches in HDF5 files, in the layout of the official preparation script of NM-FlowGAN.
+"""Reader of HDF5 files in the layout of NM-FlowGAN's official preparation script.
 
 A file a picture pair: `clean/<k>` and `noisy/<k>` are uint8 patches (3, H, W) in RGB, and the attributes of the group
-`config` say what SIDD's folder names say. `smartphone-code` is a number there (IP 0, GP 1, S6 2, N6 3, G4 4); a text
+`config` are the fields of SIDD's folder names. `smartphone-code` is a number there (IP 0, GP 1, S6 2, N6 3, G4 4); text
 is taken as it is, so that other cameras can be written, too. Needs h5py (the extra `hdf5`).
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nmflowgan_cli.conditions import CAMERA_NAMES, Condition
 from nmflowgan_cli.errors import UsageError
 
-SUFFIXES = (".hdf5", ".h5")
+HDF5_SUFFIXES = (".hdf5", ".h5")
 OFFICIAL_CAMERAS = ("IP", "GP", "S6", "N6", "G4")
 CHUNK = 256
 """Patches that are read at once: 14 MB of patches of 96 pixels."""
@@ -24,7 +24,7 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class PatchStack:
-    """Some patches of one file; nothing is read until `load`."""
+    """Patches of one file; nothing is read until `load`."""
 
     path: Path
     keys: tuple[str, ...]
@@ -51,7 +51,7 @@ class PatchStack:
 
 def is_hdf5(path: Path) -> bool:
     """Whether `path` is an HDF5 file, or a folder with some below it."""
-    return path.suffix.lower() in SUFFIXES if path.is_file() else any(_files(path))
+    return path.suffix.lower() in HDF5_SUFFIXES if path.is_file() else any(_files(path))
 
 
 def read_hdf5(path: Path) -> list[PatchStack]:
@@ -73,7 +73,7 @@ def _h5py() -> Any:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return (path for path in folder.rglob("*") if path.suffix.lower() in HDF5_SUFFIXES)
 
 
 def _stacks(path: Path, root: Path) -> Iterator[PatchStack]:
@@ -116,7 +116,7 @@ def _condition(config: Mapping[str, Any], path: Path) -> Condition:
     try:
         code, iso = config["smartphone-code"], int(config["ISO-level"])
     except (KeyError, ValueError) as error:
-        raise UsageError(f"{path}: config says no camera and ISO: {error}", "smartphone-code and ISO-level") from None
+        raise UsageError(f"{path}: config lacks camera and ISO: {error}", "smartphone-code and ISO-level") from None
     text = code.decode() if isinstance(code, bytes) else str(code)
     if text.isdecimal() and int(text) < len(OFFICIAL_CAMERAS):
         text = OFFICIAL_CAMERAS[int(text)]

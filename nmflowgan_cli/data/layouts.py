@@ -1,4 +1,4 @@
-"""How denoisers' own code wants paired data named: folders, files and keys. Names only; nothing is written here.
+"""Layouts of paired data in the code of denoisers: folders, files and keys. Names only; nothing is written here.
 
 Restormer reads `Datasets/{train,val}/SIDD/{input_crops,target_crops}` with the same names in both, NAFNet
 `datasets/SIDD/{train,val}/{input_crops,gt_crops}` (its options name LMDBs, `.lmdb`), BasicSR any two folders, which its
@@ -22,29 +22,29 @@ LONGEST_STEM = 120
 
 
 class Settings(NamedTuple):
-    """What SIDD's names say of a picture besides camera and ISO; the defaults say that it is not known."""
+    """The settings in SIDD's names besides camera and ISO; the defaults stand for unknown ones."""
 
     shutter: int = 0
     """One over the exposure time, in 1/s."""
     temperature: int = 0
-    """Of the light, in kelvin."""
+    """Colour temperature of the light, in kelvin."""
     brightness: str = "N"
     """"L" low, "N" normal, "H" high."""
 
 
-UNKNOWN = Settings()
+UNKNOWN_SETTINGS = Settings()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Label:
-    """Which patch of which picture: everything that a pair is named after."""
+    """The parts of a pair's name: a patch of a picture."""
 
     stem: str
     """Names the noisy picture that the patch is cut from; letters, digits, "_" and "-" only, see `stem`."""
     split: str
     """"train" or "val"."""
     scene: str
-    """What the picture shows."""
+    """The scene that the picture shows."""
     picture: int
     """Number of the clean picture, from 1."""
     instance: int
@@ -52,7 +52,7 @@ class Label:
     patch: int
     """Number of the patch in its picture, from 0."""
     condition: Condition
-    settings: Settings = UNKNOWN
+    settings: Settings = UNKNOWN_SETTINGS
 
     @property
     def key(self) -> str:
@@ -81,7 +81,7 @@ class Layout:
     """Whether its folders may be LMDBs, too."""
 
     def paths(self, label: Label) -> tuple[PurePosixPath, PurePosixPath]:
-        """Where the clean and the noisy patch go as files of their own."""
+        """The paths of the clean and the noisy patch as separate files."""
         clean, noisy = (self._path(pattern, label) for pattern in (self.clean, self.noisy))
         return clean, noisy
 

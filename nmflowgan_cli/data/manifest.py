@@ -1,4 +1,4 @@
-"""Paired data: a clean and a noisy picture of one scene, with the camera and the ISO of the noisy one.
+"""Manifests of paired data: a clean and a noisy picture of one scene, with the camera and ISO of the noisy one.
 
 A manifest lists the pairs, in CSV (`clean,noisy,camera,iso,scene,split`) or as JSON lines with the
 same names. Paths are relative to the manifest. `scene` and `split` may be left out.
@@ -20,6 +20,7 @@ from nmflowgan_cli.errors import PictureError, UsageError
 Split = Literal["all", "train", "val"]
 
 REQUIRED = ("clean", "noisy", "camera", "iso")
+MANIFEST_COLUMNS = (*REQUIRED, "scene", "split")
 MANIFEST_NAMES = ("manifest.csv", "manifest.jsonl")
 
 
@@ -31,9 +32,9 @@ class Pair:
     noisy: Path
     condition: Condition
     scene: str
-    """Pairs of one scene show the same thing; the clean file's stem where the manifest does not say."""
+    """Pairs of one scene show the same thing; the clean file's stem where the manifest has none."""
     split: str
-    """"train" or "val"; "train" where the manifest does not say."""
+    """"train" or "val"; "train" where the manifest has none."""
     name: str
     """The noisy path as the manifest writes it: names the pair, and seeds its random fields."""
 

@@ -1,18 +1,15 @@
-"""Whatever paired data a path names, read by one contract and divided into train and val."""
+"""Paired data of any kind behind one interface, and its division into train and val."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nmflowgan_cli.conditions import Condition, camera_code
 from nmflowgan_cli.data import folders, hdf5, manifest, sidd, sidd_blocks
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.imaging import Bytes
 
-Bytes = NDArray[np.uint8]
 NAMED_SPLITS = ("all", "nm-flowgan", "denoiser")
 
 
@@ -29,12 +26,12 @@ class Paired(Protocol):
 
     @property
     def split(self) -> str:
-        """What the data say: "train" or "val"."""
+        """The data's own split: "train" or "val"."""
         ...
 
     @property
     def name(self) -> str:
-        """Where it is in its data set."""
+        """Path in the data set."""
         ...
 
     def size(self) -> tuple[int, int, int]:
@@ -54,7 +51,7 @@ def read_paired(data: Path, *, condition: Condition | None = None) -> tuple[Sequ
     """The pairs that `data` names, in their order, and the split that is usual for them.
 
     `data`: a manifest, or a folder with one; SIDD's folders or validation blocks; a folder pair; HDF5 files.
-    `condition`: of the pairs of a folder pair that do not say theirs. Raises UsageError for data of no such kind, and
+    `condition`: of the pairs of a folder pair that do not name theirs. Raises UsageError for data of no such kind, and
     what the readers raise.
     """
     if not data.exists():
@@ -86,7 +83,7 @@ def of_camera(pairs: Sequence[Paired], camera: str) -> Sequence[Paired]:
 
 
 def divide(found: Iterable[Paired], split: str = "") -> Splits:
-    """Train and val. `split`: "" as the data say themselves; "all" trains on everything; "nm-flowgan" and "denoiser"
+    """Train and val. `split`: "" is the data's own; "all" trains on everything; "nm-flowgan" and "denoiser"
     are the paper's, by the name of SIDD's scene instances; else the scenes to hold out, separated by commas.
 
     Raises UsageError where nothing is left to train on, and for a scene that would be in both splits.
@@ -148,5 +145,5 @@ def _refuse_leaks(chosen: Splits) -> None:
         if len(names) > 1:
             raise UsageError(
                 f"scene {scene} is in both splits: {names['train']} trains, {names['val']} validates",
-                "validation on a scene that was trained on tells nothing: mend the manifest, or use --split",
+                "validation on a scene that was trained on measures nothing: mend the manifest, or use --split",
             )

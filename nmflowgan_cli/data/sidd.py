@@ -1,4 +1,4 @@
-"""SIDD, the Smartphone Image Denoising Dataset, as it is downloaded (Small and Medium, sRGB).
+"""Reader of SIDD, the Smartphone Image Denoising Dataset, as downloaded (Small and Medium, sRGB).
 
 A folder a scene instance, `NNNN_SSS_CC_IIIII_TTTTT_KKKK_B` (instance, scene, camera, ISO, shutter, colour temperature,
 brightness), at any depth; in it pairs `NNNN_GT_SRGB_010.PNG` and `NNNN_NOISY_SRGB_010.PNG`.
@@ -43,7 +43,7 @@ _SHAPE = "NNNN_SSS_CC_IIIII_TTTTT_KKKK_B, like 0052_002_S6_01600_01000_5500_N"
 
 @dataclass(frozen=True)
 class SceneInstance:
-    """What the name of a scene instance says."""
+    """The fields of a scene instance's name."""
 
     number: int
     scene: str
@@ -52,7 +52,7 @@ class SceneInstance:
     shutter: int
     """One over the exposure time, in 1/s."""
     temperature: int
-    """Of the light, in kelvin."""
+    """Colour temperature of the light, in kelvin."""
     brightness: str
     """"L" low, "N" normal, "H" high."""
 
@@ -71,7 +71,7 @@ def find_instance(text: str) -> SceneInstance | None:
 
 
 def is_sidd(folder: Path) -> bool:
-    """Whether there are SIDD's pictures somewhere below `folder`."""
+    """Whether there are pictures of SIDD at any depth below `folder`."""
     return any(_PICTURE.fullmatch(path.name) for path in folder.rglob("*_SRGB_*"))
 
 

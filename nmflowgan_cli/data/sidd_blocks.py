@@ -1,6 +1,6 @@
-"""SIDD's validation blocks: 32 blocks of 256 x 256 pixels from each of 40 scene instances, in two .mat files.
+"""Reader of SIDD's validation blocks: 32 blocks of 256 x 256 pixels from each of 40 scene instances, in two .mat files.
 
-The files do not say which instance a row is; SIDD's site lists the 40 names in their order. Needs SciPy (the extra
+The files do not name the instance of a row; SIDD's site lists the 40 names in their order. Needs SciPy (the extra
 `mat`). https://abdokamel.github.io/sidd/.
 """
 

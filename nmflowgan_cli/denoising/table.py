@@ -6,17 +6,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmflowgan_cli.checkpoints.format import read_header, write_whole
+from nmflowgan_cli.checkpoints.format import read_header
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.denoising.noise import REAL, find_noise
 from nmflowgan_cli.denoising.recipe import DenoiserRecipe, lite
 from nmflowgan_cli.denoising.train import run_denoiser, steps_within
 from nmflowgan_cli.errors import TrainingError, UsageError
+from nmflowgan_cli.files import make_folder, write_whole
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.synthesis.weights import Weights
 from nmflowgan_cli.training import state
 from nmflowgan_cli.training.loop import Progress
-from nmflowgan_cli.training.run import WEIGHTS, TrainingRequest, make_folder
+from nmflowgan_cli.training.run import WEIGHTS, TrainingRequest
 from nmflowgan_cli.training.sources import DataOptions, read_splits
 
 PLAN = "plan.json"
@@ -52,7 +53,7 @@ def train_table(request: TableRequest, *, shown: Shown) -> list[Path]:
     """
     pairs = read_splits(request.data)["train"]
     named = _named(request, pairs)
-    make_folder(request.runs)
+    make_folder(request.runs, "choose another --runs", TrainingError)
     recipe = _recipe(request)
     return [_trained(request, recipe, name, known, shown) for name, known in named.items()]
 
@@ -82,7 +83,7 @@ def _recipe(request: TableRequest) -> DenoiserRecipe:
             )
         return lite(steps=plan["steps"])
     steps = steps_within(request.budget, lite(), DENOISER, resolve_device(request.device))
-    write_whole(path, json.dumps({"budget": request.budget, "steps": steps}).encode())
+    write_whole(path, json.dumps({"budget": request.budget, "steps": steps}).encode(), TrainingError)
     return lite(steps=steps)
 
 

@@ -15,15 +15,16 @@ from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.data.patches import PairSource
 from nmflowgan_cli.denoising.noise import REAL, PatchNoise, open_noise
 from nmflowgan_cli.denoising.recipe import DenoiserRecipe
-from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.errors import TrainingError, UsageError
+from nmflowgan_cli.files import make_folder
 from nmflowgan_cli.models.nmflowgan.jpeg_blocks import BLOCK
-from nmflowgan_cli.models.registry import architecture, resolve
+from nmflowgan_cli.models.registry import architecture, load_reference
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.training import distributed
 from nmflowgan_cli.training.learner import Learner, Metrics, Stateful
 from nmflowgan_cli.training.loop import Progress, TrainingOutcome, train
 from nmflowgan_cli.training.monitor import Monitor
-from nmflowgan_cli.training.run import TrainingRequest, export, make_folder, named, refuse_other_training
+from nmflowgan_cli.training.run import ELSEWHERE, TrainingRequest, export, named, refuse_other_training
 from nmflowgan_cli.training.sources import pairs_line, read_splits
 
 TRIAL_STEPS = 5
@@ -89,8 +90,8 @@ def run_denoiser(request: TrainingRequest, *, progress: Progress) -> TrainingOut
         terms=request.terms,
         training=facts,
     )
-    make_folder(request.run)
-    learner = open_learner(recipe, name, noise, device, seed=request.seed)
+    make_folder(request.run, ELSEWHERE, TrainingError)
+    learner = fresh_learner(recipe, name, noise, device, seed=request.seed)
     monitor = Monitor(learner, header, request.run, steps=recipe.steps)
     outcome = train(
         learner,
@@ -110,18 +111,18 @@ def run_denoiser(request: TrainingRequest, *, progress: Progress) -> TrainingOut
     return replace(outcome, weights=weights)
 
 
-def open_learner(
+def fresh_learner(
     recipe: DenoiserRecipe, name: str, noise: PatchNoise, device: torch.device, *, seed: int
 ) -> DenoiserLearner:
     """A fresh denoiser of an architecture on a device; of one seed all begin alike."""
     torch.manual_seed(seed)
-    model = resolve(architecture(name).model)().to(device, memory_format=torch.channels_last)
+    model = load_reference(architecture(name).model)().to(device, memory_format=torch.channels_last)
     return DenoiserLearner(recipe, model, noise, seed=seed)
 
 
 def steps_within(seconds: float, recipe: DenoiserRecipe, name: str, device: torch.device) -> int:
     """About how many steps of a denoiser take `seconds` here, by the median of a few; at least 1."""
-    learner, times = open_learner(recipe, name, PatchNoise(REAL, None, ""), device, seed=0), []
+    learner, times = fresh_learner(recipe, name, PatchNoise(REAL, None, ""), device, seed=0), []
     patches = torch.full((recipe.batch, 3, recipe.patch, recipe.patch), 128.0, device=device)
     patches = patches.contiguous(memory_format=torch.channels_last)
     batch = Batch(patches, patches, [], torch.zeros(recipe.batch, dtype=torch.long))

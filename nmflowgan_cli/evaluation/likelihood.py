@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.evaluation.pair_scores import Bytes, Likelihood, Protocol
+from nmflowgan_cli.evaluation.pair_scores import Likelihood, Protocol
+from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.metrics.moments import CHANNELS, FloatArray
 from nmflowgan_cli.metrics.noise import patch_rows
-from nmflowgan_cli.models.base import Fields, NoiseModel, encode
-from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.models.base import Code, Fields, NoiseModel, encode
 
 AT_ONCE = 8
 

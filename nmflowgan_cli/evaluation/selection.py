@@ -1,4 +1,4 @@
-"""Which pairs of a data set are evaluated."""
+"""Selection of the pairs to evaluate."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ def select(
 ) -> list[Paired]:
     """The pairs that `data` names (see `data.reading.read_paired`), at most `limit` of a camera and ISO.
 
-    `split`: "all"; "train" or "val" as the data say, or for SIDD's folders as the paper has them; "nm-flowgan" for the
+    `split`: "all"; the data's own "train" or "val", or for SIDD's folders as the paper has them; "nm-flowgan" for the
     paper's 22 test instances; else scenes, separated by commas. `camera`: the only one, and that of clean/ and noisy/
-    that do not say theirs, like `iso`. Raises UsageError where no pair is left.
+    that do not name theirs, like `iso`. Raises UsageError where no pair is left.
     """
     condition = Condition(written_camera(camera), iso) if camera and iso else None
     found, usual = read_paired(data, condition=condition)

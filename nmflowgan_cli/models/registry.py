@@ -110,7 +110,7 @@ def header_names() -> list[str]:
     return list(dict.fromkeys(row.header or key for key, row in ARCHITECTURES.items()))
 
 
-def resolve(reference: str) -> Any:
+def load_reference(reference: str) -> Any:
     """The class or function of a reference "module:name"."""
     module, _, name = reference.partition(":")
     return getattr(import_module(module), name)

@@ -22,7 +22,7 @@ from nmflowgan_cli.imaging import Bytes, luma, read
 from nmflowgan_cli.pairs.cutting import cut as cut_patches
 from nmflowgan_cli.pairs.plan import Cut, Lot, Take
 from nmflowgan_cli.randomness import picture_key
-from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, sha256
+from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, sha256_or_none
 from nmflowgan_cli.synthesis.pipeline import DEFAULT_WORKERS, Sampler, in_order
 
 Facts = dict[str, Any]
@@ -73,11 +73,11 @@ def facts(cut: Cut, sampler: Sampler | None) -> list[Facts]:
     return [{"key": label.key, **common, **place} for label, place in zip(cut.labels, places, strict=True)]
 
 
-def inputs(take: Take, digest: Callable[[Path], str | None] = sha256) -> Facts:
+def inputs(take: Take) -> Facts:
     """The files that a take is made of, and their SHA-256."""
-    found: Facts = {"input": str(take.clean), "input_sha256": digest(take.clean)}
+    found: Facts = {"input": str(take.clean), "input_sha256": sha256_or_none(take.clean)}
     if take.noisy is not None:
-        found |= {"noisy_input": str(take.noisy), "noisy_input_sha256": digest(take.noisy)}
+        found |= {"noisy_input": str(take.noisy), "noisy_input_sha256": sha256_or_none(take.noisy)}
     return found
 
 

@@ -1,4 +1,4 @@
-"""Which pairs will be made of what, told before any is made: inputs and options in, patches with their names out."""
+"""Plan of the pairs to make: inputs and options in, patches with their names out."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.containers import Volume
-from nmflowgan_cli.data.layouts import UNKNOWN, Label, Settings, stem
+from nmflowgan_cli.data.layouts import UNKNOWN_SETTINGS, Label, Settings, stem
 from nmflowgan_cli.data.manifest import Pair
 from nmflowgan_cli.data.reading import scene_of
 from nmflowgan_cli.data.sidd import SceneInstance, find_instance
@@ -21,7 +21,7 @@ from nmflowgan_cli.synthesis.inputs import CleanPicture
 from nmflowgan_cli.tiling import Box
 
 READERS = 4
-"""Pictures that are looked at a time."""
+"""Pictures that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,17 @@ class Take:
     split: str
     stem: str
     """Names its patches."""
-    settings: Settings = UNKNOWN
+    settings: Settings = UNKNOWN_SETTINGS
 
 
 @dataclass(frozen=True)
 class Cutting:
-    """How pictures are cut. `patch` and `step` in pixels, None for the whole picture and for `patch`."""
+    """Settings of the cutting. `patch` and `step` in pixels, None for the whole picture and for `patch`."""
 
     patch: int | None = 256
     step: int | None = None
     min_detail: float = 0.0
-    """In counts, see `patches.detail`."""
+    """In counts, see `cutting.detail`."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ class Lot:
 
 @dataclass(frozen=True)
 class PairPlan:
-    """Everything that will be made, and the takes that cannot be."""
+    """The cuts to make, and the takes that cannot be cut."""
 
     cuts: tuple[Cut, ...]
-    """Those of the train split first; none is without patches."""
+    """The train split first; none is without patches."""
     failed: tuple[tuple[Take, NmflowganError], ...]
 
     @cached_property
@@ -91,7 +91,7 @@ class PairPlan:
         return {(label.split, label.key) for cut in self.cuts for label in cut.labels}
 
     def lots(self, shard_size: int | None) -> list[Lot]:
-        """What is written together: each cut by itself, or as many of a split as have `shard_size` pairs or more."""
+        """The units of writing: each cut by itself, or as many of a split as have `shard_size` pairs or more."""
         groups: list[list[Cut]] = []
         for cut in self.cuts:
             last = groups[-1] if groups else []
@@ -127,7 +127,7 @@ def synthetic_takes(sources: Sequence[CleanPicture], drawn: Choices, *, repeats:
 
 
 def real_takes(pairs: Iterable[Pair]) -> list[Take]:
-    """A take for every real pair, in the split that the data say."""
+    """A take for every real pair, in the data's own split."""
     return [
         Take(
             pair.clean,
@@ -145,7 +145,7 @@ def real_takes(pairs: Iterable[Pair]) -> list[Take]:
 
 
 def _settings(instance: SceneInstance | None) -> Settings:
-    return Settings(instance.shutter, instance.temperature, instance.brightness) if instance else UNKNOWN
+    return Settings(instance.shutter, instance.temperature, instance.brightness) if instance else UNKNOWN_SETTINGS
 
 
 def divided(takes: Sequence[Take], val_share: float, seed: int) -> list[Take]:

@@ -1,4 +1,4 @@
-"""What a user of `make-pairs` asks for, as one value, and the plan that follows from it: mistakes are told at once."""
+"""Request of a `make-pairs` run as one value, and its plan; mistakes are reported before any work."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from nmflowgan_cli.synthesis.weights import Weights, find_weights
 
 @dataclass(frozen=True, kw_only=True)
 class PairRequest:
-    """Which pairs to make of what."""
+    """The inputs and settings of a run."""
 
     inputs: tuple[str, ...]
     cameras: tuple[str, ...]
@@ -25,7 +25,7 @@ class PairRequest:
     output: Path
     cutting: Cutting
     listed: bytes = b""
-    """What came on standard input, where "-" is among the inputs."""
+    """The bytes of standard input, where "-" is among the inputs."""
     weights: str | None = None
     cache_dir: Path | None = None
     seed: int = 0

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.manifest import Pair
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
-from nmflowgan_cli.evaluation.protocol import Bytes, Candidate, Protocol
-from nmflowgan_cli.imaging import luma
+from nmflowgan_cli.evaluation.protocol import Candidate, Protocol
+from nmflowgan_cli.imaging import Bytes, luma
 from nmflowgan_cli.metrics.moments import FloatArray, noise_of
 from nmflowgan_cli.randomness import picture_key
 

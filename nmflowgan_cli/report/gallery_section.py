@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from nmflowgan_cli.evaluation.protocol import Bytes
+from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.report.crops import Example
 from nmflowgan_cli.report.markup import Markup, element, joined, picture
 

@@ -1,6 +1,5 @@
 """Where every noisy picture came from: one JSON record a line, appended as the pictures are done."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from nmflowgan_cli import __version__
 from nmflowgan_cli.errors import NmflowganError
+from nmflowgan_cli.files import sha256
 from nmflowgan_cli.synthesis.plan import Job
 
 FILE_NAME = "manifest.jsonl"
@@ -68,7 +68,7 @@ class Manifest:
         return (
             all(record.get(name) == value for name, value in wanted.items())
             and job.output.exists()
-            and record.get("input_sha256") == sha256(job.input)
+            and record.get("input_sha256") == sha256_or_none(job.input)
         )
 
     @cached_property
@@ -110,11 +110,10 @@ def records(path: Path) -> Iterator[dict[str, object]]:
             yield record
 
 
-def sha256(path: Path) -> str | None:
+def sha256_or_none(path: Path) -> str | None:
     """The SHA-256 of a file in hexadecimal digits; None if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(path)
     except OSError:
         return None
 

@@ -19,11 +19,11 @@ from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import lanes
 from nmflowgan_cli.synthesis.engine import synthesize
-from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, Record, sha256
+from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, Record, sha256_or_none
 from nmflowgan_cli.synthesis.plan import Job
 
-Given = TypeVar("Given")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 DEFAULT_WORKERS = 3
 """One picture is read while another is sampled and a third written."""
@@ -111,13 +111,13 @@ def run(
 
 
 def in_order(
-    items: Iterable[Given],
-    work: Callable[[Given, Executor], Result],
+    items: Iterable[_Item],
+    work: Callable[[_Item, Executor], _Result],
     *,
     device: torch.device | str,
     workers: int,
     ahead: int,
-) -> Generator[Result]:
+) -> Generator[_Result]:
     """`work(item, lanes)` for every item, `workers` at a time on threads; results in the order of the items.
 
     `ahead`: how many results may wait to be taken. When the generator is closed, work that has begun is finished and
@@ -126,7 +126,7 @@ def in_order(
     pool = ThreadPoolExecutor(max(workers, 1), "picture")
     try:
         with lanes(device) as shared:
-            waiting: deque[Future[Result]] = deque()
+            waiting: deque[Future[_Result]] = deque()
             for item in items:
                 waiting.append(pool.submit(work, item, shared))
                 if len(waiting) > ahead:
@@ -149,7 +149,7 @@ def _do(job: Job, sampler: Sampler, skip: Callable[[Job], bool], shared: Executo
         hint = "use fewer --workers, or cut the picture into pieces"
         return _failed(job, sampler, OutOfMemoryError(f"out of memory for {job.input}", hint))
     record = sampler.record(job, DONE)
-    return Item(job, replace(record, input_sha256=digest, output_sha256=sha256(job.output)))
+    return Item(job, replace(record, input_sha256=digest, output_sha256=sha256_or_none(job.output)))
 
 
 def _failed(job: Job, sampler: Sampler, error: NmflowganError) -> Item:
@@ -163,4 +163,4 @@ def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -
     noisy = sampler.sample(picture.rgb, job.condition, key, shared, lambda share: progress(job, share))
     picture = replace(picture, rgb=noisy)  # the clean pixels are let go before encoding takes memory
     write(job.output, picture)
-    return sha256(job.input)
+    return sha256_or_none(job.input)

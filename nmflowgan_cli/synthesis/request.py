@@ -1,12 +1,11 @@
 """What a user asks for, as one value, and the jobs that follow from it. No torch here: mistakes are told at once."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nmflowgan_cli.conditions import Vocabulary
-from nmflowgan_cli.errors import NmflowganError, UsageError
+from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.inputs import STDIN, find_pictures
 from nmflowgan_cli.synthesis.manifest import FILE_NAME, Manifest
@@ -75,16 +74,6 @@ def prepare(request: SynthesisRequest, vocabulary: Vocabulary) -> Prepared:
         request.on_exists == "skip",
         request.seed,
     )
-
-
-def make_folder(folder: Path) -> None:
-    """Make the output folder; raises NmflowganError if it cannot be made or written to."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NmflowganError(f"cannot make the output folder {folder}: {error.strerror}", "choose another -o") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise NmflowganError(f"cannot write to the output folder {folder}: Permission denied", "choose another -o")
 
 
 def shard_of(environment: Mapping[str, str]) -> str | None:

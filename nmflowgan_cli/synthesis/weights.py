@@ -1,4 +1,4 @@
-"""Which noise model the user means: registered weights, a weights file, or the camera simulator."""
+"""Noise models by name: registered weights, a weights file, or the camera simulator."""
 
 import hashlib
 import logging
@@ -31,10 +31,10 @@ class Weights:
     path: Path | None
     """None for the simulator."""
     sha256: str
-    """Of the file, or of the simulator's camera profiles."""
+    """Hash of the file, or of the simulator's camera profiles."""
     vocabulary: Vocabulary
     terms: str
-    """Under which terms they may be used; that of the simulator is the code's."""
+    """Terms of use; those of the simulator are the code's."""
 
     def load(self) -> "NoiseModel":
         """The model on the CPU, in evaluation mode; raises WeightsError."""
@@ -52,7 +52,7 @@ class Weights:
         tile: int | None = None,
         batch: int | None = None,
     ) -> "Sampler":
-        """The model on its device, and what the pictures of a run have in common; raises UsageError, WeightsError."""
+        """The model on its device, with the common settings of a run; raises UsageError, WeightsError."""
         from nmflowgan_cli.runtime import precision_context, resolve_device
         from nmflowgan_cli.synthesis.pipeline import Sampler
 
@@ -80,7 +80,8 @@ def find_weights(name: str | None, cameras: Sequence[str] = (), *, cache_dir: Pa
     if name == SIMULATOR:
         return _simulator()
     from nmflowgan_cli.checkpoints.format import read_header
-    from nmflowgan_cli.checkpoints.hub import resolve, sha256
+    from nmflowgan_cli.checkpoints.hub import resolve
+    from nmflowgan_cli.files import sha256
 
     path = resolve(name or _knowing(cameras), cache_dir=cache_dir)
     header = read_header(path)
@@ -100,7 +101,7 @@ def find_init(name: str, cache_dir: Path | None = None) -> Path:
 
 @cache
 def _tell_terms(name: str, terms: str) -> None:
-    """Log the terms of weights, once a process: on stderr, unless the program's logging says otherwise."""
+    """Log the terms of weights, once a process: on stderr, unless logging is configured otherwise."""
     LOGGER.warning("terms of the weights %s: %s", name, terms)
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from nmflowgan_cli.checkpoints.build import load_model
 from nmflowgan_cli.checkpoints.format import Header, read_header
-from nmflowgan_cli.checkpoints.hub import sha256
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.files import sha256
 from nmflowgan_cli.models.extension import merged
 from nmflowgan_cli.training.recipe import Recipe
 

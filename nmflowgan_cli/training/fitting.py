@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Iterator
 from time import monotonic
 
-from nmflowgan_cli.checkpoints.format import Header, save, write_whole
+from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import TrainingError, UsageError
-from nmflowgan_cli.models.gaussian import FITS, GaussianNoise, Sample, level_moments
+from nmflowgan_cli.files import make_folder, write_whole
+from nmflowgan_cli.models.gaussian import FITS, GaussianNoise, LoadedPair, level_moments
 from nmflowgan_cli.models.registry import architecture
 from nmflowgan_cli.training import card
 from nmflowgan_cli.training.loop import Progress, TrainingOutcome
-from nmflowgan_cli.training.run import WEIGHTS, TrainingRequest, make_folder, named
+from nmflowgan_cli.training.run import ELSEWHERE, WEIGHTS, TrainingRequest, named
 from nmflowgan_cli.training.sources import pairs_line, read_splits
 
 
@@ -22,7 +23,7 @@ def fitted(model: str, pairs: Iterable[Paired]) -> GaussianNoise:
     return FITS[model](level_moments(_samples(pairs)))
 
 
-def _samples(pairs: Iterable[Paired]) -> Iterator[Sample]:
+def _samples(pairs: Iterable[Paired]) -> Iterator[LoadedPair]:
     for pair in pairs:
         clean, noisy = (picture.reshape(-1, *picture.shape[-3:]) for picture in pair.load())
         for one_clean, one_noisy in zip(clean, noisy, strict=True):
@@ -51,9 +52,9 @@ def run_fit(request: TrainingRequest, *, progress: Progress) -> TrainingOutcome:
         terms=request.terms,
         training={"model": request.architecture},
     )
-    make_folder(request.run)
-    save(path, model.state_dict(), header)
-    write_whole(request.run / card.FILE, _card(header, request, seconds=monotonic() - began).encode())
+    make_folder(request.run, ELSEWHERE, TrainingError)
+    save_weights(path, model.state_dict(), header)
+    write_whole(request.run / card.FILE, _card(header, request, seconds=monotonic() - began).encode(), TrainingError)
     return TrainingOutcome(step=0, finished=True, interrupted=False, weights=path)
 
 

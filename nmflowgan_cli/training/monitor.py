@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmflowgan_cli.checkpoints.format import Header
-from nmflowgan_cli.checkpoints.format import save as save_weights
+from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import Picture, write
 from nmflowgan_cli.models.base import NoiseModel

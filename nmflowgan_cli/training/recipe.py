@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.models.registry import architecture, resolve
+from nmflowgan_cli.models.registry import architecture, load_reference
 from nmflowgan_cli.training.sources import DataOptions
 
 
@@ -64,7 +64,7 @@ def open_recipe(name: str, preset: str = "", **changes: Any) -> Recipe:
     preset = preset or next(iter(recipes))
     if preset not in recipes:
         raise UsageError(f"{name} has no preset {preset}", f"one of {', '.join(recipes)}")
-    make = resolve(recipes[preset])
+    make = load_reference(recipes[preset])
     unknown = changes.keys() - inspect.signature(make).parameters.keys()
     if unknown:
         flags = ", ".join(f"--{flag.replace('_', '-')}" for flag in sorted(unknown))

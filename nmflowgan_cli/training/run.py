@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from nmflowgan_cli.checkpoints.build import build
-from nmflowgan_cli.checkpoints.format import Header, write_whole
-from nmflowgan_cli.checkpoints.format import save as save_weights
+from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.errors import TrainingError, UsageError
-from nmflowgan_cli.models.registry import architecture, resolve
+from nmflowgan_cli.files import make_folder, write_whole
+from nmflowgan_cli.models.registry import architecture, load_reference
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.training import card, distributed, state
 from nmflowgan_cli.training.extension import Start, start_from
@@ -27,6 +27,7 @@ from nmflowgan_cli.training.sources import DataOptions, open_source
 from nmflowgan_cli.training.validation import Validation, validation_set
 
 WEIGHTS = "model.safetensors"
+ELSEWHERE = "choose another --output"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ def run_training(request: TrainingRequest, *, progress: Progress) -> TrainingOut
     if request.init is not None:
         start, header = start_from(request.init, header)
     validation = validation_set(data, source, header.vocabulary, recipe.patch)
-    make_folder(request.run)
+    make_folder(request.run, ELSEWHERE, TrainingError)
     options = request.options(device)
     with distributed.processes(device, batch=recipe.batch):
         return train_model(
@@ -156,7 +157,7 @@ def learner_of(recipe: Recipe, name: str, model: nn.Module, device: torch.device
     # Channels last: three times as fast as the default for networks of so few channels.
     model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     distributed.share_batch_norms(model)
-    return resolve(architecture(name).learner)(recipe, model)
+    return load_reference(architecture(name).learner)(recipe, model)
 
 
 def export(learner: Learner, recipe: Recipe, monitor: Monitor, title: str, *, command: str, seed: int) -> Path:
@@ -165,13 +166,13 @@ def export(learner: Learner, recipe: Recipe, monitor: Monitor, title: str, *, co
     with learner.exported() as model:
         save_weights(path, model.state_dict(), header)
     text = card.card(header, recipe, title, command=command, seed=seed, seconds=monitor.seconds, best=monitor.best)
-    write_whole(monitor.run / card.FILE, text.encode())
+    write_whole(monitor.run / card.FILE, text.encode(), TrainingError)
     return path
 
 
 def model_options(name: str, recipe: Recipe) -> dict[str, object]:
     """The options of an architecture as a header holds them: all, for defaults may change."""
-    parameters = inspect.signature(resolve(architecture(name).model)).parameters
+    parameters = inspect.signature(load_reference(architecture(name).model)).parameters
     defaults = {key: parameter.default for key, parameter in parameters.items() if key != "vocabulary"}
     chosen = defaults | recipe.model_options()
     return {key: list(value) if isinstance(value, tuple) else value for key, value in chosen.items()}
@@ -193,11 +194,3 @@ def refuse_other_training(run: Path, *, resume: bool) -> None:
     """Raise TrainingError where `run` holds a training that is not to be resumed."""
     if not resume and (run / state.FILE).exists():
         raise TrainingError(f"{run} holds a training already", "go on with --resume, or choose another --output")
-
-
-def make_folder(run: Path) -> None:
-    """Make the folder of a run; raises TrainingError."""
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(f"cannot write into {run}: {error.strerror}", "choose another --output") from None

@@ -16,7 +16,7 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.denoising.noise import PatchNoise, open_noise
 from nmflowgan_cli.denoising.recipe import lite, paper
-from nmflowgan_cli.denoising.train import open_learner, run_denoiser
+from nmflowgan_cli.denoising.train import fresh_learner, run_denoiser
 from nmflowgan_cli.errors import ConditionError, TrainingError, UsageError, WeightsError
 from nmflowgan_cli.models.gaussian import fit_awgn, level_moments
 from nmflowgan_cli.training.fitting import run_fit
@@ -138,7 +138,7 @@ def test_the_weights_tell_how_they_were_trained(data, tmp_path):
 def test_a_denoiser_learns():
     """Noise that is the same everywhere is taken off; after the settling also in evaluation mode."""
     recipe = replace(LITE, steps=12, batch=2, rate=3e-3, warm_up=0.3)
-    student = open_learner(recipe, "dncnn", PatchNoise("real", None, ""), torch.device("cpu"), seed=0)
+    student = fresh_learner(recipe, "dncnn", PatchNoise("real", None, ""), torch.device("cpu"), seed=0)
     clean = torch.from_numpy(photograph(40, 40)).permute(2, 0, 1).float()[None].repeat(2, 1, 1, 1)
     batch = Batch(clean, clean + 20, [Condition("IP", 400)] * 2, torch.zeros(2, dtype=torch.long))
     for step in range(recipe.steps):

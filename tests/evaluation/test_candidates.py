@@ -1,4 +1,4 @@
-"""What `evaluate` makes of names: models, fitted references, and the noise before its rounding."""
+"""Candidates by name: models, fitted references, and the noise before its rounding."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from fakes import ConvolutionNoise, StatisticalNoise, photograph
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import ConditionError, UsageError
-from nmflowgan_cli.evaluation.candidates import candidates
+from nmflowgan_cli.evaluation.candidates import candidates, open_weights
 from nmflowgan_cli.synthesis.engine import synthesize
 
 IP = Condition("IP", 400)
@@ -24,7 +24,7 @@ def test_the_unrounded_noise_is_that_of_the_picture(model, size):
     np.testing.assert_array_equal(draw.noisy, synthesize(model, clean, IP, 7, tile=64))
 
 
-def test_a_contender_knows_its_conditions():
+def test_a_candidate_knows_its_conditions():
     [candidate] = candidates(["weights"], [], fit_note="", load=lambda _: ConvolutionNoise())
     candidate.check(IP)
     with pytest.raises(ConditionError, match="S6"):
@@ -37,7 +37,7 @@ def test_a_name_may_stand_once():
 
 
 def test_the_simulator_needs_neither_weights_nor_pairs():
-    [simulator] = candidates(["isp"], [], fit_note="", load=lambda _: ConvolutionNoise())
+    [simulator] = candidates(["isp"], [], fit_note="", load=open_weights(None))
     clean = photograph(40, 60)
     noisy = simulator.synthesize(clean, Condition("IP", 800), 1).noisy
     assert 1 < (noisy.astype(float) - clean).std() < 30

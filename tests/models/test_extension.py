@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nmflowgan_cli.checkpoints.build import build, load_model
-from nmflowgan_cli.checkpoints.format import Header, read_header, save
+from nmflowgan_cli.checkpoints.format import Header, read_header, save_weights
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import ConditionError, UsageError
 from nmflowgan_cli.models.base import Fields, encode
@@ -32,7 +32,7 @@ def weights(tmp_path, request):
         else tensor
         for name, tensor in model.state_dict().items()
     }
-    save(tmp_path / "x.safetensors", state, header(request.param, BEFORE, data=("old",), terms="MIT"))
+    save_weights(tmp_path / "x.safetensors", state, header(request.param, BEFORE, data=("old",), terms="MIT"))
     return tmp_path / "x.safetensors"
 
 

@@ -13,10 +13,11 @@ from fakes import ConvolutionNoise, photograph
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import NmflowganError, PictureError
+from nmflowgan_cli.files import sha256
 from nmflowgan_cli.imaging import Picture, read, write
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.synthesis.engine import synthesize
-from nmflowgan_cli.synthesis.manifest import Manifest, records, sha256
+from nmflowgan_cli.synthesis.manifest import Manifest, records
 from nmflowgan_cli.synthesis.pipeline import Sampler, run
 from nmflowgan_cli.synthesis.plan import Job
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nmflowgan_cli.errors import ConditionError, NmflowganError, UsageError
+from nmflowgan_cli.errors import ConditionError, UsageError
 from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.inputs import find_pictures
 from nmflowgan_cli.synthesis.plan import share
-from nmflowgan_cli.synthesis.request import SynthesisRequest, make_folder, prepare, shard_of
+from nmflowgan_cli.synthesis.request import SynthesisRequest, prepare, shard_of
 
 
 @pytest.fixture
@@ -209,9 +209,3 @@ def test_a_draw_depends_on_its_arguments_alone(seed: int, path: str, repeat: int
 def test_unknown_conditions_are_refused(camera: str, iso: str, problem: str) -> None:
     with pytest.raises(ConditionError, match=problem):
         choices(VOCABULARY, [camera], [iso])
-
-
-def test_an_output_folder_that_cannot_be(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(NmflowganError, match=r"cannot make the output folder .*file/out: Not a directory"):
-        make_folder(tmp_path / "file" / "out")

@@ -1,4 +1,4 @@
-"""Where pairs are kept: folders of pictures, HDF5, LMDB, tar shards (webdataset) or Parquet."""
+"""Containers of pairs: folders of pictures, HDF5, LMDB, tar shards (webdataset) or Parquet."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from nmflowgan_cli.errors import UsageError
 
 CONTAINERS = ("folder", "hdf5", "lmdb", "webdataset", "parquet")
 DEFAULT_LAYOUTS = {"folder": "flat", "lmdb": "basicsr"}
-"""Of the containers that have folders to name."""
+"""Layouts of the containers that have a choice of them."""
 
 __all__ = ["CONTAINERS", "Container", "Sample", "Volume", "open_container"]
 

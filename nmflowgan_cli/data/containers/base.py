@@ -1,4 +1,4 @@
-"""What every container of pairs has in common."""
+"""Base classes of the containers of pairs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,25 +14,25 @@ from nmflowgan_cli.imaging import Bytes, encode_png
 
 @dataclass(frozen=True)
 class Sample:
-    """A pair of patches as it is put into a container."""
+    """An encoded pair of patches."""
 
     label: Label
     clean: bytes
-    """A PNG file, or what else `Container.encode` makes."""
+    """A PNG file, or another encoding by `Container.encode`."""
     noisy: bytes
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values: where the pair comes from."""
+    """JSON values: the origin of the pair."""
 
 
 @dataclass(frozen=True)
 class Volume:
-    """What is written at a time, and is there whole or not at all: the pairs of one picture or of several."""
+    """The unit of writing, whole or not at all: the pairs of one picture or of several."""
 
     split: str
     number: int
     """Within the split, from 0."""
     labels: tuple[tuple[Label, ...], ...]
-    """Of each picture, of each of its patches; no picture is without patches."""
+    """The labels of each picture's patches; no picture is without patches."""
 
 
 class Container(ABC):
@@ -52,11 +52,11 @@ class Container(ABC):
 
     @abstractmethod
     def places(self, volume: Volume, label: Label) -> dict[str, str]:
-        """Where a pair is to be found, relative to `root`, by what the manifest calls it."""
+        """The paths of a pair relative to `root`, by their names in the manifest."""
 
     @abstractmethod
     def holds(self, volume: Volume) -> bool:
-        """Whether everything of the volume is there."""
+        """Whether the volume is complete."""
 
     @abstractmethod
     def write(self, volume: Volume, pictures: Iterable[Sequence[Sample]]) -> list[Path]:
@@ -66,10 +66,10 @@ class Container(ABC):
         """
 
     def finish(self, records: Sequence[Mapping[str, Any]]) -> None:  # noqa: B027 - most have nothing to do
-        """Write what lists all pairs; `records`: everything that is done, as in the manifest."""
+        """Write the lists of all pairs; `records`: those of the manifest that are done."""
 
     def close(self) -> None:  # noqa: B027
-        """Let go of what is open."""
+        """Close the files that are open."""
 
     def __enter__(self) -> "Container":
         return self
@@ -95,7 +95,7 @@ class FileContainer(Container):
 
 
 def require(module: str, extra: str) -> Any:
-    """The module of an optional package; raises UsageError telling how to install it."""
+    """The module of an optional package; raises UsageError with the command that installs it."""
     try:
         return import_module(module)
     except ImportError:

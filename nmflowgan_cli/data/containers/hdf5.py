@@ -1,7 +1,7 @@
-"""HDF5 files in the layout of the official preparation script of NM-FlowGAN: a file a noisy picture.
+"""Container of HDF5 files in the layout of NM-FlowGAN's official preparation script, one a noisy picture.
 
-`clean/<k>` and `noisy/<k>` are uint8 (3, H, W) RGB; the attributes of the group `config` are what SIDD's folder names
-say, as numbers. A camera that SIDD does not have is written by its code, and what is not known as 0.
+`clean/<k>` and `noisy/<k>` are uint8 (3, H, W) RGB; the attributes of `config` are the fields of SIDD's folder names as
+numbers. A camera that SIDD does not have is written by its code, and an unknown value as 0.
 https://github.com/YoungJooHan/NM-FlowGAN (prep.py), file names `NNNN_<scene instance>.hdf5`.
 """
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from nmflowgan_cli.data.containers.base import FileContainer, Sample, Volume, require
 from nmflowgan_cli.data.layouts import Label
-from nmflowgan_cli.imaging import Bytes, atomic_write
+from nmflowgan_cli.files import write_whole
+from nmflowgan_cli.imaging import Bytes
 
 CAMERA_CODES = {"IP": 0, "GP": 1, "S6": 2, "N6": 3, "G4": 4}
 BRIGHTNESS_CODES = {"L": 0, "N": 1, "H": 2}
@@ -44,7 +45,7 @@ class HDF5Container(FileContainer):
                     file[f"{group}/{number}"] = np.frombuffer(data, np.uint8).reshape(shape)
             file.create_group("config").attrs.update(_config(samples[0].label))
         path = self.root / self.name(volume)
-        atomic_write(path, lambda place: place.write(buffer.getbuffer()))
+        write_whole(path, buffer.getbuffer())
         return [path]
 
 

@@ -1,4 +1,4 @@
-"""LMDB databases as BasicSR and NAFNet read them: one of clean and one of noisy patches, with the same keys.
+"""Container of LMDB databases for BasicSR and NAFNet: one of clean and one of noisy patches, with the same keys.
 
 Values are PNG files. meta_info.txt in each database lists the keys as `key.png (h,w,c) level`; the two are identical.
 https://github.com/XPixelGroup/BasicSR, basicsr/utils/lmdb_util.py and basicsr/data/data_util.py.
@@ -13,7 +13,8 @@ from typing import Any
 from nmflowgan_cli.data.containers.base import Container, Sample, Volume, require
 from nmflowgan_cli.data.layouts import Label, Layout
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.imaging import PNG_OPTIONS, atomic_write
+from nmflowgan_cli.files import write_whole
+from nmflowgan_cli.imaging import PNG_OPTIONS
 
 FIRST_MAP = 2**26
 """Bytes of address space a database begins with; it doubles when it is full."""
@@ -59,8 +60,7 @@ class LMDBContainer(Container):
             for side in ("clean", "noisy"):
                 lines[record[side]].append(f"{record['key']}.png {shape} {PNG_OPTIONS['compress_level']}\n")
         for path, listed in lines.items():
-            text = "".join(sorted(listed)).encode()
-            atomic_write(self.root / path / META_INFO, lambda file, text=text: file.write(text))
+            write_whole(self.root / path / META_INFO, "".join(sorted(listed)).encode())
 
     def close(self) -> None:
         self._open.clear()

@@ -1,4 +1,4 @@
-"""Shards of many pairs: tar files as webdataset reads them, and Parquet files."""
+"""Containers of shards with many pairs: tar files for webdataset, and Parquet files."""
 
 import io
 import json
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from nmflowgan_cli.data.containers.base import FileContainer, Sample, Volume, require
-from nmflowgan_cli.imaging import atomic_write
+from nmflowgan_cli.files import replacing
 
 TEXTS = ("key", "camera", "scene", "split", "relative_path")
 NUMBERS = ("iso", "repeat", "top", "left", "height", "width")
-"""What a Parquet file tells of a pair, as columns."""
+"""Columns of a Parquet file beside the pictures."""
 
 
 class WebDatasetContainer(FileContainer):
@@ -22,15 +22,12 @@ class WebDatasetContainer(FileContainer):
     suffix = ".tar"
 
     def write(self, volume: Volume, pictures: Iterable[Sequence[Sample]]) -> list[Path]:
-        def fill(file: Any) -> None:
-            with tarfile.open(fileobj=file, mode="w|", format=tarfile.GNU_FORMAT) as archive:
-                for sample in (sample for samples in pictures for sample in samples):
-                    facts = json.dumps(dict(sample.facts)).encode()
-                    for suffix, data in (("clean.png", sample.clean), ("noisy.png", sample.noisy), ("json", facts)):
-                        _add(archive, f"{sample.label.key}.{suffix}", data)
-
         path = self.root / self.name(volume)
-        atomic_write(path, fill)
+        with replacing(path) as temporary, tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT) as archive:
+            for sample in (sample for samples in pictures for sample in samples):
+                facts = json.dumps(dict(sample.facts)).encode()
+                for suffix, data in (("clean.png", sample.clean), ("noisy.png", sample.noisy), ("json", facts)):
+                    _add(archive, f"{sample.label.key}.{suffix}", data)
         return [path]
 
 
@@ -46,16 +43,15 @@ class ParquetContainer(FileContainer):
         self.parquet = require("pyarrow.parquet", "parquet")
 
     def write(self, volume: Volume, pictures: Iterable[Sequence[Sample]]) -> list[Path]:
-        def fill(file: Any) -> None:
-            schema = self._schema()
+        path, schema = self.root / self.name(volume), self._schema()
+        with (
+            replacing(path) as temporary,
             # Noise does not compress, and PNG has tried already.
-            with self.parquet.ParquetWriter(file, schema, compression="none") as writer:
-                for samples in pictures:
-                    rows = [_row(sample) for sample in samples]
-                    writer.write_table(self.arrow.Table.from_pylist(rows, schema))
-
-        path = self.root / self.name(volume)
-        atomic_write(path, fill)
+            self.parquet.ParquetWriter(temporary, schema, compression="none") as writer,
+        ):
+            for samples in pictures:
+                rows = [_row(sample) for sample in samples]
+                writer.write_table(self.arrow.Table.from_pylist(rows, schema))
         return [path]
 
     def _schema(self) -> Any:

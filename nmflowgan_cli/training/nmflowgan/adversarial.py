@@ -3,13 +3,13 @@
 It shares no gradient with the likelihood step, but in joint training.
 """
 
-from collections.abc import Callable, Iterable
-from copy import deepcopy
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.training import distributed
@@ -58,7 +58,7 @@ class AdversarialStep:
         own = [{"params": list(learner.spatial.parameters())}]
         self.optimiser = adam(own, lr=recipe.spatial_rate)
         self.critic_optimiser = adam(learner.critic.parameters(), lr=recipe.critic_rate)
-        self.average: nn.Module | None = None
+        self.average: AveragedModel | None = None
         self.real_moments: Tensor | None = None
 
     def __call__(self, batch: Batch, step: int) -> Metrics:
@@ -90,7 +90,7 @@ class AdversarialStep:
         self.critic_optimiser.load_state_dict(state["critic_optimiser"])
         self.real_moments = state["real_moments"]
         if state["average"] is not None:
-            self.average = deepcopy(self.learner.spatial)
+            self.average = self._fresh_average()
             self.average.load_state_dict(state["average"])
 
     def _critic_step(self, views: Views, played: int) -> Metrics:
@@ -149,16 +149,13 @@ class AdversarialStep:
         """The average starts half way: one that starts with the first step lags behind for good."""
         if not self.recipe.average_decay or share < 0.5:
             return
-        if self.average is None:
-            self.average = deepcopy(self.learner.spatial)
-        _lerp(self.average.parameters(), self.learner.spatial.parameters(), 1 - self.recipe.average_decay)
+        self.average = self.average or self._fresh_average()
+        self.average.update_parameters(self.learner.spatial)
+
+    def _fresh_average(self) -> AveragedModel:
+        update = get_ema_multi_avg_fn(self.recipe.average_decay)
+        return AveragedModel(self.learner.spatial, multi_avg_fn=update)
 
 
 def _moments_of_all(latents: Tensor) -> Tensor:
     return distributed.mean_over_parts(losses.patch_moments(latents))
-
-
-@torch.no_grad()
-def _lerp(averages: Iterable[Tensor], latest: Iterable[Tensor], weight: float) -> None:
-    for average, parameter in zip(averages, latest, strict=True):
-        average.lerp_(parameter, weight)

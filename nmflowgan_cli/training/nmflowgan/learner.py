@@ -67,7 +67,7 @@ class NMFlowGANLearner(Learner):
         average = self.adversarial_step.average
         own = deepcopy(self.spatial.state_dict()) if average is not None else None
         if average is not None:
-            self.spatial.load_state_dict(average.state_dict())
+            self.spatial.load_state_dict(average.module.state_dict())
         try:
             with super().exported() as model:
                 yield model

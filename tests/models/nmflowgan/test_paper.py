@@ -10,8 +10,8 @@ import torch
 from nmflowgan_cli.checkpoints.official import IGNORED, VOCABULARY, official_name
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import ConditionError
-from nmflowgan_cli.models.base import Fields, Window, encode
-from nmflowgan_cli.models.flow import Code, dequantisation_log_det, dequantise
+from nmflowgan_cli.models.base import Code, Fields, Window, encode
+from nmflowgan_cli.models.flow import dequantisation_log_det, dequantise
 from nmflowgan_cli.models.nmflowgan.paper import ConditionalLinear, PaperNMFlowGAN, SignalDependent, StructureAware
 from nmflowgan_cli.synthesis.engine import synthesize
 

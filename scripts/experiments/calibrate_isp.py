@@ -5,7 +5,7 @@ shot and read noise, drawn towards the published noise-level functions. Matched 
 deviation of the noise in bins of the clean level, and the correlations of all channels with each other over
 lags up to 3 pixels. Only the manifest's train split is used.
 
-    python scripts/calibrate_isp.py MANIFEST.csv -o nmflowgan_cli/data/camera_profiles.json
+    python scripts/experiments/calibrate_isp.py MANIFEST.csv -o nmflowgan_cli/data/camera_profiles.json
 """
 
 import argparse
@@ -254,9 +254,10 @@ def main() -> None:
     pairs = read_pairs(arguments.manifest, "train")
     profiles = fit(pairs, steps=arguments.steps, seed=arguments.seed)
     source = (
-        f"fitted by scripts/calibrate_isp.py (steps {arguments.steps}, seed {arguments.seed}) to {len(pairs)} real "
-        "SIDD pairs (train split), drawn towards the published noise-level functions (the cameras' DNG NoiseProfile "
-        "tags) and a generic colour matrix (Brooks et al., CVPR 2019). SIDD: Abdelhamed, Lin, Brown, CVPR 2018."
+        f"fitted by scripts/experiments/calibrate_isp.py (steps {arguments.steps}, seed {arguments.seed}) to "
+        f"{len(pairs)} real SIDD pairs (train split), drawn towards the published noise-level functions (the cameras' "
+        "DNG NoiseProfile tags) and a generic colour matrix (Brooks et al., CVPR 2019). SIDD: Abdelhamed, Lin, Brown, "
+        "CVPR 2018."
     )
     text = json.dumps({"source": source, "cameras": describe(profiles)}, indent=1)
     arguments.output.write_text(text + "\n", encoding="utf-8")

@@ -1,9 +1,9 @@
-"""How strong a model's noise is against real frames that were scaled down: the level alone, by camera and ISO.
+"""Noise level of models against real frames that were scaled down, by camera and ISO.
 
 The frames' noise is `SCALED` times as strong as at native resolution, and has no spatial correlation left to compare.
 Prints a Markdown table of made over real standard deviation (bins of the clean level, geometric mean of the pictures).
 
-    python scripts/scaled_levels.py FRAMES.csv sidd-lite isp --split val
+    python scripts/experiments/scaled_levels.py FRAMES.csv sidd-lite isp --split val
 """
 
 import argparse
@@ -13,30 +13,21 @@ from pathlib import Path
 import numpy as np
 from calibrate_levels import SCALED, log_ratio
 
-from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.data.manifest import Split, read_pairs
-from nmflowgan_cli.errors import ConditionError
 from nmflowgan_cli.evaluation.candidates import candidates, open_weights
 from nmflowgan_cli.evaluation.pair_scores import Candidate
 from nmflowgan_cli.metrics.moments import noise_of
 from nmflowgan_cli.randomness import picture_key
+from nmflowgan_cli.synthesis.weights import find_weights
 
 
-def knows(model: Candidate, condition: Condition) -> bool:
-    try:
-        model.check(condition)
-    except ConditionError:
-        return False
-    return True
-
-
-def ratios(model: Candidate, frames: Path, split: Split) -> tuple[dict[Condition, list[float]], int]:
-    """Made over real standard deviation of each picture that the model knows the condition of, and how many it does
-    not."""
+def ratios(model: Candidate, known: Vocabulary, frames: Path, split: Split) -> tuple[dict[Condition, list[float]], int]:
+    """Made over real standard deviation of each picture of a known condition, and the number of the others."""
     found: dict[Condition, list[float]] = defaultdict(list)
     unknown = 0
     for pair in read_pairs(frames, split):
-        if not knows(model, pair.condition):
+        if not known.knows(pair.condition):
             unknown += 1
             continue
         clean, noisy = pair.load()
@@ -55,8 +46,12 @@ def main() -> None:
     parser.add_argument("weights", nargs="+")
     parser.add_argument("--split", default="val", choices=("train", "val", "all"))
     arguments = parser.parse_args()
+    found = [find_weights(name) for name in arguments.weights]
     models = candidates(arguments.weights, [], fit_note="", load=open_weights(None))
-    columns = [ratios(model, arguments.frames, arguments.split) for model in models]
+    columns = [
+        ratios(model, weights.vocabulary, arguments.frames, arguments.split)
+        for model, weights in zip(models, found, strict=True)
+    ]
     conditions = sorted({condition for found, _ in columns for condition in found}, key=lambda c: (c.camera, c.iso))
     print(f"| condition | pictures | {' | '.join(arguments.weights)} |")
     print(f"|---|---|{'---|' * len(columns)}")

@@ -4,15 +4,17 @@ A pair is a crop of 512x512 at native resolution; with --pairs 1 4 16 the first 
 around the camera's training pictures. Judged on its validation pictures whose ISO all of them have seen. Prints a
 Markdown table.
 
-    OMP_NUM_THREADS=1 python scripts/new_camera_table.py MANIFEST.csv --camera D800 --iso 6400 --runs runs/new-camera
+    OMP_NUM_THREADS=1 python scripts/experiments/new_camera_table.py MANIFEST.csv --camera D800 --iso 6400 --runs runs
 """
 
 import argparse
 import csv
 from pathlib import Path
 
-from experiments import Row, nmflowgan, part_of, scores
 from PIL import Image
+from tables import Row, part_of, rows_of, scores, trained
+
+from nmflowgan_cli.data.manifest import MANIFEST_COLUMNS
 
 CROP = 512
 INIT = ("--init", "sidd-lite")
@@ -22,7 +24,7 @@ def crops(manifest: Path, rows: list[Row], number: int, folder: Path) -> Path:
     """`number` pairs of crops, their pictures in turn, as a manifest in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["clean", "noisy", "camera", "iso", "scene", "split"], extrasaction="ignore")
+        writer = csv.DictWriter(file, MANIFEST_COLUMNS, extrasaction="ignore")
         writer.writeheader()
         for index in range(number):
             row, place = rows[index % len(rows)], CROP * (index // len(rows))
@@ -32,13 +34,6 @@ def crops(manifest: Path, rows: list[Row], number: int, folder: Path) -> Path:
                     picture.crop((place, CROP // 2, place + CROP, CROP // 2 + CROP)).save(folder / name)
             writer.writerow({**row, **names})
     return folder / "manifest.csv"
-
-
-def train(pairs: Path, run: Path, options: list[str]) -> Path:
-    weights = run / "model.safetensors"
-    if not weights.exists():
-        nmflowgan("train", pairs, *options, "--seed", "0", "-o", run, "-q")
-    return weights
 
 
 def main() -> None:
@@ -51,8 +46,8 @@ def main() -> None:
     parser.add_argument("--rate", default="0.5", help="factor on the learning rates of fine-tuning")
     parser.add_argument("--runs", type=Path, required=True)
     arguments = parser.parse_args()
-    with arguments.manifest.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if (row["camera"], row["iso"]) == (arguments.camera, arguments.iso)]
+    wanted = (arguments.camera, arguments.iso)
+    rows = [row for row in rows_of(arguments.manifest) if (row["camera"], row["iso"]) == wanted]
     known = [row for row in rows if row["split"] == "train"]
     held_out = part_of(
         arguments.manifest, lambda row: row in rows and row["split"] == "val", arguments.runs / "held_out.csv"
@@ -64,7 +59,7 @@ def main() -> None:
         pairs = crops(arguments.manifest, known, number, arguments.runs / f"{number}-pairs")
         for start, options in (("sidd-lite", [*INIT, "--rate", arguments.rate]), ("from scratch", [])):
             run = arguments.runs / f"{number}-{start.replace(' ', '-')}"
-            found = scores(held_out, train(pairs, run, [*steps, *options]))["mean_of_cameras"]
+            found = scores(held_out, trained(pairs, run, *steps, *options))["mean_of_cameras"]
             lag = f"{found['lags_fake'][0]:.2f} ({found['lags_real'][0]:.2f})"
             print(
                 f"| {number} | {start} | {found['kld']:.4f} | {found['std_ratio']:.3f} | {lag} "

@@ -1,10 +1,10 @@
-"""Does the clean picture's texture tell how strong a camera's noise is? A linear regression over blocks of 16 pixels.
+"""Linear regression of a camera's noise level on the clean picture's texture, over blocks of 16 pixels.
 
-Explains ln(std) of the green noise of a block by (camera, ISO), by its level, and by the texture that
-`models/texture.py` sees; fitted on the train split of pairs that cameras rendered themselves. Prints a Markdown table
-of the residual's root mean square, and of its mean and standard deviation on each picture of the validation split.
+Explains ln(std) of the green noise of a block by (camera, ISO), by its level, and by the features of
+`models/nmflowgan/texture.py`; fitted on the train split of pairs that cameras rendered themselves. Prints a Markdown
+table of the residual's root mean square, and of its mean and standard deviation on each validation picture.
 
-    python scripts/texture_of_noise.py MANIFEST.csv
+    python scripts/experiments/texture_of_noise.py MANIFEST.csv
 """
 
 import argparse

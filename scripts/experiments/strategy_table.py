@@ -5,7 +5,7 @@ timed for a few steps first; its number of steps then fills the budget (two-stag
 for the spatial network). All learn from the same simulated pairs and are judged on the same real ones. Prints a
 Markdown table.
 
-    OMP_NUM_THREADS=1 python scripts/strategy_table.py CLEAN_FOLDER REAL_MANIFEST --seconds 400 --runs runs/table
+    OMP_NUM_THREADS=1 python scripts/experiments/strategy_table.py CLEAN MANIFEST.csv --seconds 400 --runs runs/table
 """
 
 import argparse
@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments import nmflowgan, scores
+from tables import nmflowgan, scores
 
 PROBE = 40
 """Steps that a variant is timed for."""

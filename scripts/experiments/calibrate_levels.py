@@ -1,12 +1,12 @@
 """Correct the noise level of the simulator's camera profiles at each ISO by all real pairs of it.
 
-After scripts/calibrate_isp.py, which needs crops at native resolution and has few at low ISOs. Here whole frames that
-were scaled down serve, too: their noise is `SCALED` times as strong and has no spatial correlation, so they can tell
-of the level alone. Per (camera, ISO): the noise of every picture is simulated, the ratio of standard deviations taken
+Runs after calibrate_isp.py, which needs crops at native resolution and has few at low ISOs. Here whole frames that were
+scaled down serve, too: their noise is `SCALED` times as strong and has no spatial correlation, so they calibrate the
+level alone. Per (camera, ISO): the noise of every picture is simulated, the ratio of standard deviations taken
 over bins of the clean level, and shot and read variance are multiplied by the square of the pictures' geometric mean.
 One picture's worth of doubt draws it to 1. Only the train split of each manifest is used.
 
-    python scripts/calibrate_levels.py nmflowgan_cli/data/camera_profiles.json NATIVE.csv --frames FRAMES.csv
+    python scripts/experiments/calibrate_levels.py camera_profiles.json NATIVE.csv --frames FRAMES.csv
 """
 
 import argparse
@@ -100,7 +100,7 @@ def main() -> None:
     corrected(document["cameras"], found)
     pictures = sum(map(len, found.values()))
     document["source"] += (
-        f" Levels corrected by scripts/calibrate_levels.py to {pictures} real pictures (train splits)."
+        f" Levels corrected by scripts/experiments/calibrate_levels.py to {pictures} real pictures (train splits)."
     )
     arguments.profiles.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 

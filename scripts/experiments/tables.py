@@ -1,4 +1,4 @@
-"""What the tables of experiments share: running the command, manifests of a part of the pairs, and their scores."""
+"""Shared parts of the experiments: running the command, trainings, manifests of some of the pairs, and scores."""
 
 import csv
 import json
@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from nmflowgan_cli.data.manifest import MANIFEST_COLUMNS
 
 Row = Mapping[str, str]
 
@@ -29,12 +31,20 @@ def part_of(manifest: Path, chosen: Callable[[Row], bool], to: Path, **changes: 
     folder = manifest.parent.resolve()
     to.parent.mkdir(parents=True, exist_ok=True)
     with to.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["clean", "noisy", "camera", "iso", "scene", "split"], extrasaction="ignore")
+        writer = csv.DictWriter(file, MANIFEST_COLUMNS, extrasaction="ignore")
         writer.writeheader()
         for row in rows:
             paths = {name: str(folder / row[name]) for name in ("clean", "noisy")}
             writer.writerow({**row, **paths, **changes})
     return to
+
+
+def trained(pairs: Path, run: Path, *options: str) -> Path:
+    """The weights of a training on `pairs`, which is not done again where its run is there."""
+    weights = run / "model.safetensors"
+    if not weights.exists():
+        nmflowgan("train", pairs, *options, "--seed", "0", "-o", run, "-q")
+    return weights
 
 
 def scores(manifest: Path, model: str | Path, *options: str) -> dict[str, Any]:

@@ -1,28 +1,20 @@
-"""Is interpolation between ISOs earned? `lite` trained with and without some ISOs, judged on the pairs of these.
+"""Interpolation between ISOs: `lite` trained with and without some ISOs, judged on the pairs of these.
 
 Two trainings on the same real pairs with the same steps and seed: one sees all cells, the other lacks one ISO of each
 camera, for which it then interpolates. Judged on all pairs of a cell, most of which the first model learned from: a
 comparison that favours it. Prints a Markdown table.
 
-    OMP_NUM_THREADS=1 python scripts/leave_one_iso_out.py MANIFEST.csv GP:3200 S6:1600 N6:1600 --runs runs/left-out
+    OMP_NUM_THREADS=1 python scripts/experiments/leave_one_iso_out.py MANIFEST.csv GP:3200 S6:1600 --runs runs/left-out
 """
 
 import argparse
 from pathlib import Path
 
-from experiments import Row, nmflowgan, part_of, rows_of, scores
+from tables import Row, part_of, rows_of, scores, trained
 
 
 def cell(row: Row) -> str:
     return f"{row['camera']}:{row['iso']}"
-
-
-def train(manifest: Path, run: Path, steps: tuple[int, int]) -> Path:
-    weights = run / "model.safetensors"
-    if not weights.exists():
-        flow, spatial = map(str, steps)
-        nmflowgan("train", manifest, "--flow-steps", flow, "--spatial-steps", spatial, "--seed", "0", "-o", run, "-q")
-    return weights
 
 
 def main() -> None:
@@ -38,13 +30,14 @@ def main() -> None:
     left_out = part_of(
         arguments.manifest, lambda row: cell(row) not in arguments.cells, arguments.runs / "left_out.csv"
     )
-    trained = train(arguments.manifest, arguments.runs / "all", arguments.steps)
-    interpolating = train(left_out, arguments.runs / "left-out", arguments.steps)
+    steps = ("--flow-steps", str(arguments.steps[0]), "--spatial-steps", str(arguments.steps[1]))
+    informed = trained(arguments.manifest, arguments.runs / "all", *steps)
+    interpolating = trained(left_out, arguments.runs / "left-out", *steps)
     print("| left out | pairs | KLD, trained | KLD, interpolated | ratio | std ratio, trained | interpolated |")
     print("|---|---|---|---|---|---|---|")
     for name in arguments.cells:
         pairs = part_of(arguments.manifest, lambda row, name=name: cell(row) == name, arguments.runs / "cell.csv")
-        seen, unseen = (scores(pairs, weights)["mean_of_cells"] for weights in (trained, interpolating))
+        seen, unseen = (scores(pairs, weights)["mean_of_cells"] for weights in (informed, interpolating))
         klds = f"{seen['kld']:.4f} | {unseen['kld']:.4f} | {unseen['kld'] / seen['kld']:.2f}"
         ratios = f"{seen['std_ratio']:.3f} | {unseen['std_ratio']:.3f}"
         print(f"| {name} | {seen['pictures']} | {klds} | {ratios} |", flush=True)
