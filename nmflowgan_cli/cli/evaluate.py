@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  nmflowgan evaluate pairs/manifest.csv -m sidd-lite -m awgn -m oracle
+  nmflowgan evaluate real-pairs/ -m sidd-lite -m awgn -m oracle
   nmflowgan evaluate SIDD_Medium_Srgb/ --protocol table1 -m sidd-lite --csv table1.csv
-  nmflowgan evaluate pairs/ -m isp --split val --json > isp.json
+  nmflowgan evaluate real-pairs/ -m isp --split val --json > isp.json
 """
 
 SOME_FAILED = 3

@@ -26,7 +26,7 @@ SOME_FAILED = 3
 EXAMPLES = """\b
 Examples:
   nmflowgan make-pairs clean/ -c GP,IP -i 100-3200 --patch 256 --layout restormer -o Datasets/
-  nmflowgan make-pairs pairs.csv --patch 512 --step 384 --container lmdb --layout nafnet -o datasets/SIDD/
+  nmflowgan make-pairs real-pairs/ --patch 512 --step 384 --container lmdb --layout nafnet -o datasets/SIDD/
 """
 
 

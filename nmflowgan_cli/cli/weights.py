@@ -63,7 +63,7 @@ def list_weights(*, as_json: options.Json = False, cache_dir: options.CacheDir =
         typer.echo("no weights are registered", err=True)
 
 
-@app.command(epilog=_examples("info sidd-lite", "info runs/mine/weights.safetensors --json"))
+@app.command(epilog=_examples("info sidd-lite", "info runs/mine/model.safetensors --json"))
 def info(
     name: Annotated[str, typer.Argument(help="A name of `weights list`, or a .safetensors file.")],
     *,
