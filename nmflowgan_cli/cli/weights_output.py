@@ -47,10 +47,10 @@ def print_info(facts: Mapping[str, Any]) -> None:
 def _cameras(facts: Mapping[str, Any]) -> Table:
     """Cameras with their ISOs, and the training patches of each where the header is known."""
     table = _table("code", "camera", "ISO", "patches of each ISO" if "trained" in facts else "trained at ISO")
-    names = facts["camera_names"]
+    names, counted = facts["camera_names"], facts.get("training", {}).get("patches_known", True)
     for camera, isos in (facts["trained"] if "trained" in facts else facts["cameras"]).items():
         patches = isos.items() if isinstance(isos, Mapping) else ((iso, "") for iso in isos)
-        told = [f"{iso}: {count}" if count else str(iso) for iso, count in patches if count != 0]
+        told = [f"{iso}: {count}" if count and counted else str(iso) for iso, count in patches if count != 0]
         trained = sorted(int(text.partition(":")[0]) for text in told)
         table.add_row(camera, names.get(camera, ""), _range(trained), "  ".join(told))
     return table

@@ -9,6 +9,7 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.manifest import written_camera
 from nmflowgan_cli.data.reading import Paired, allot, of_camera, read_paired
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.notices import notice
 
 
 def select(
@@ -25,7 +26,12 @@ def select(
     chosen = list(_chosen(of_camera(found, camera), usual, split))
     if not chosen:
         raise UsageError(f"{data} has no pairs in the split {split!r}", f"it has {len(found)} in all")
-    return _limited(chosen, limit)
+    kept = _limited(chosen, limit)
+    if len(kept) < len(found):
+        asked = {"--split": split if split != "all" else "", "--camera": camera, "--limit": limit or ""}
+        why = ", ".join(f"{flag} {value}" for flag, value in asked.items() if value)
+        notice(f"{len(kept)} of {len(found)} pairs of {data} are evaluated ({why})")
+    return kept
 
 
 def _chosen(found: Sequence[Paired], usual: str, split: str) -> Sequence[Paired]:

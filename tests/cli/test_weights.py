@@ -12,7 +12,7 @@ import pytest
 from places import FIXTURES, ROOT
 
 from nmflowgan_cli.checkpoints.format import save_weights
-from nmflowgan_cli.checkpoints.official import import_official
+from nmflowgan_cli.checkpoints.official import VOCABULARY, import_official
 from nmflowgan_cli.files import sha256
 
 OFFICIAL = FIXTURES / "official_small.pth"
@@ -39,6 +39,7 @@ nmflowgan train {"x" * 200}
 """
 DRIVER = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from nmflowgan_cli.checkpoints import hub
 known = hub.read_registry(Path(sys.argv.pop(1)))
@@ -52,7 +53,9 @@ app(prog_name="nmflowgan")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry with one packaged weights file, made by the script that users of the repository run."""
     folder = tmp_path_factory.mktemp("weights")
-    save_weights(folder / "small.safetensors", *import_official(OFFICIAL))
+    state, header = import_official(OFFICIAL)
+    header = replace(header, vocabulary=VOCABULARY, training={})  # as weights whose patches were counted
+    save_weights(folder / "small.safetensors", state, header)
     (folder / "registry.json").write_text('{"weights": []}')
     script = [sys.executable, str(ROOT / "scripts" / "register_weights.py"), str(folder / "small.safetensors")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
