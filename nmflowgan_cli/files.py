@@ -1,10 +1,20 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import errno
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from nmflowgan_cli.errors import DiskError, NmflowganError
+
+DISK_REMEDIES = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room or raise the quota",
+    errno.EROFS: "choose another place or make this one writable",
+}
+"""The errors after which no other file can be written either, and what the user can do about each."""
 
 
 @contextmanager
@@ -22,3 +32,12 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def write_error(
+    target: object, error: OSError, otherwise: type[NmflowganError] = NmflowganError, hint: str = ""
+) -> NmflowganError:
+    """The error for a failed write to `target`: DiskError for those of DISK_REMEDIES, else `otherwise` and `hint`."""
+    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    kind = DiskError if error.errno in DISK_REMEDIES else otherwise
+    return kind(f"cannot write {target}: {reason}", DISK_REMEDIES.get(error.errno or 0, hint))

@@ -1,11 +1,11 @@
 """Cameras and ISOs: what a name means, what is refused, and what lies between two trained ISOs."""
 
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from places import ROOT
 
 from nmflowgan_cli.conditions import CAMERA_NAMES, GUIDE, Condition, Vocabulary, camera_code
 from nmflowgan_cli.errors import ConditionError
@@ -50,7 +50,7 @@ def test_an_unknown_camera_is_refused_with_the_list(name):
 def test_an_unknown_camera_is_refused_with_a_suggestion_and_the_guide(name, known, suggestion):
     with pytest.raises(ConditionError, match=rf"{suggestion} cameras: .*; docs/new-camera.md explains how to add one"):
         camera_code(name, known)
-    assert (Path(__file__).parents[1] / GUIDE).is_file()
+    assert (ROOT / GUIDE).is_file() or not (ROOT / GUIDE).parent.exists()  # the sdist has no docs
 
 
 def test_a_name_that_fits_two_cameras_is_refused():
@@ -69,7 +69,9 @@ def test_parse_gives_the_code():
 
 @pytest.mark.parametrize("iso", [0, -100, 99, 801, 10**9])
 def test_isos_outside_the_trained_range_are_refused_with_the_range(iso):
-    with pytest.raises(ConditionError, match=rf"ISO {iso} .*IP.*ISO 100 to 800; trained at 100, 800; .*docs/new-camera.md"):
+    with pytest.raises(
+        ConditionError, match=rf"ISO {iso} .*IP.*ISO 100 to 800; trained at 100, 800; .*docs/new-camera.md"
+    ):
         VOCABULARY.check(Condition("IP", iso))
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nmflowgan_cli import __version__
-from nmflowgan_cli.errors import NmflowganError
+from nmflowgan_cli.files import write_error
 from nmflowgan_cli.synthesis.plan import Job
 
 FILE_NAME = "manifest.jsonl"
@@ -89,12 +89,11 @@ def append(path: Path, lines: bytes, hint: str = "") -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             _mend(descriptor)
-            if os.write(descriptor, lines) < len(lines):
-                raise OSError(None, "only part of a record was written")
+            _write_whole(descriptor, lines)
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise NmflowganError(f"cannot write {path}: {error.strerror}", hint) from None
+        raise write_error(path, error, hint=hint) from None
 
 
 def records(path: Path) -> Iterator[dict[str, object]]:
@@ -124,3 +123,16 @@ def _mend(descriptor: int) -> None:
     size = os.fstat(descriptor).st_size
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
         os.write(descriptor, b"\n")
+
+
+def _write_whole(descriptor: int, lines: bytes) -> None:
+    """Write all of `lines`; where the disk takes only the first of them, those are taken back."""
+    begin, rest = os.fstat(descriptor).st_size, memoryview(lines)
+    try:
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    except OSError:
+        written = len(lines) - len(rest)
+        if written and os.fstat(descriptor).st_size == begin + written:  # no other process has written meanwhile
+            os.ftruncate(descriptor, begin)
+        raise

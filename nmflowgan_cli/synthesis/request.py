@@ -1,9 +1,9 @@
 """What a user asks for, as one value, and the jobs that follow from it. No torch here: mistakes are told at once."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import NmflowganError, UsageError
@@ -23,6 +23,10 @@ class SynthesisRequest:
     output: Path
     listed: bytes = b""
     """What came on standard input, where "-" is among the inputs."""
+    null: bool = False
+    """Whether that list is separated by NUL even if it holds none."""
+    relative_to: Path | None = None
+    """The folder that relative paths start from; None: the folder, pattern or list that a picture was found by."""
     seed: int = 0
     repeats: int = 1
     format: str | None = None
@@ -58,9 +62,11 @@ def prepare(request: SynthesisRequest, vocabulary: Vocabulary) -> Prepared:
     if request.on_exists not in ON_EXISTS:
         raise UsageError(f"--on-exists {request.on_exists!r} is unknown", f"one of {', '.join(ON_EXISTS)}")
     drawn = choices(vocabulary, request.cameras, request.isos)
+    sources = find_pictures(
+        request.inputs, request.listed, null=request.null, relative_to=request.relative_to, without=request.output
+    )
     single = len(request.inputs) == 1 and request.inputs[0] != STDIN and Path(request.inputs[0]).is_file()
     names = naming(request.output, single=single, format=request.format, repeats=request.repeats)
-    sources = find_pictures(request.inputs, request.listed, without=None if names.is_file else request.output)
     jobs = share(plan(sources, names, drawn, request.seed), request.shard)
     if request.on_exists == "error" and not request.resume:
         refuse_existing(jobs)
@@ -79,12 +85,16 @@ def prepare(request: SynthesisRequest, vocabulary: Vocabulary) -> Prepared:
 
 def make_folder(folder: Path) -> None:
     """Make the output folder; raises NmflowganError if it cannot be made or written to."""
+    doing = "make"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        doing = "write to"
+        with TemporaryFile(dir=folder):  # tells a missing permission from a read-only or full disk, as access() cannot
+            pass
     except OSError as error:
-        raise NmflowganError(f"cannot make the output folder {folder}: {error.strerror}", "choose another -o") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise NmflowganError(f"cannot write to the output folder {folder}: Permission denied", "choose another -o")
+        raise NmflowganError(
+            f"cannot {doing} the output folder {folder}: {error.strerror}", "choose another -o"
+        ) from None
 
 
 def shard_of(environment: Mapping[str, str]) -> str | None:
