@@ -191,20 +191,6 @@ def test_a_read_only_disk_is_named(folder: Path, weights: Path) -> None:
     assert done.stderr == "error: cannot write to the output folder disk: Read-only file system (choose another -o)\n"
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_disk_behind_stdout_is_named(folder: Path, weights: Path, unbuffered: str) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": unbuffered}
-    line = "error: cannot write the results to standard output: No space left on device (make room)\n"
-    with Path("/dev/full").open("w") as full:
-        streams = {"capture_output": False, "stdout": full, "stderr": subprocess.PIPE, "env": environment}
-        done = call(folder, "clean", *asked(weights, "-q", "--json"), **streams)
-        assert (done.returncode, done.stderr) == (1, line)
-        help_page = [sys.executable, "-m", "nmflowgan_cli", "--help"]
-        ended = subprocess.run(help_page, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
-        assert (ended.returncode, ended.stderr) == (1, line)
-    assert not list(folder.rglob("*.part"))
-
-
 @pytest.fixture
 def long_run(folder: Path, weights: Path) -> Iterator[subprocess.Popen[str]]:
     """A run of many repeats, after its first result."""
