@@ -48,7 +48,9 @@ def find_pictures(
         named = _listed(listed, null=null) if text == STDIN else _named(text)
         kept = [source for source in named if not (without and source.searched and _is_below(source.path, without))]
         found.update(dict.fromkeys(kept or named))  # where all lie there, the user means the folder itself
-    return list(found if relative_to is None else dict.fromkeys(_below(source, relative_to) for source in found))
+    if relative_to is None:
+        return list(found)
+    return list({source.relative: source for source in (_below(one, relative_to) for one in found)}.values())
 
 
 def _below(source: CleanPicture, folder: Path) -> CleanPicture:
