@@ -6,8 +6,9 @@ is an error that lists what exists, and an ISO between two trained ones is inter
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from nmflowgan_cli.errors import ConditionError
 
@@ -23,6 +24,9 @@ CAMERA_NAMES = {
     "A7II": "Sony A7 II",
 }
 """Short codes of the phones of SIDD and the cameras of PolyU, and their full names."""
+
+GUIDE = "docs/new-camera.md"
+"""The page on fine-tuning for a camera or an ISO that no weights know."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +60,45 @@ def camera_code(
     """The code among `known` that `name` means: a code or (part of) a full name of `names`, in any case.
 
     "IP", "ip", "iPhone 7" and "Apple iPhone 7" all mean IP. Raises ConditionError where nothing,
-    or more than one camera, fits.
+    or more than one camera, fits; the message lists the known cameras and suggests a near one.
     """
+    codes = _fitting(name, known, names)
+    if len(codes) == 1:
+        return codes[0]
+    if codes:
+        raise ConditionError(f"camera {name!r} is ambiguous", f"it may mean {_listed(codes, names)}")
+    raise ConditionError(
+        f"camera {name!r} is unknown",
+        f"{_guess(name, known, names)}known cameras: {_listed(known, names)}; {GUIDE} explains how to add one",
+    )
+
+
+def _fitting(name: str, known: Iterable[str], names: Mapping[str, str]) -> list[str]:
+    """The codes that `name` may mean: the one that is spelt so, or else those whose full name it is part of."""
     wanted = _simplified(name)
     codes = [code for code in known if _simplified(code) == wanted]
     if not codes and len(wanted) > 2:
         codes = [code for code in known if _is_part(name, names.get(code, code))]
-    if len(codes) == 1:
-        return codes[0]
-    listed = ", ".join(f"{code} ({names[code]})" if code in names else code for code in codes or known)
-    if codes:
-        raise ConditionError(f"camera {name!r} is ambiguous", f"it may mean {listed}")
-    raise ConditionError(f"camera {name!r} is unknown", f"known cameras: {listed}")
+    return codes
+
+
+def _guess(name: str, known: Iterable[str], names: Mapping[str, str]) -> str:
+    """The suggestion for a name that is not known: other weights, or the nearest spelling; empty where none is near."""
+    elsewhere = _fitting(name, CAMERA_NAMES, CAMERA_NAMES)
+    if elsewhere:
+        return f"nmflowgan weights list shows the weights for {_listed(elsewhere, CAMERA_NAMES)}; "
+    spellings: dict[str, str] = {}
+    for code in known:
+        full = names.get(code, code)
+        for spelling in (code, full, full.partition(" ")[2]):
+            spellings.setdefault(_simplified(spelling), code)
+    near = [spellings[match] for match in get_close_matches(_simplified(name), spellings, n=1)]
+    return f"did you mean {_listed(near, names)}? " if near else ""
+
+
+def _listed(codes: Iterable[str], names: Mapping[str, str]) -> str:
+    """Codes with their full names."""
+    return ", ".join(f"{code} ({names[code]})" if code in names else code for code in codes)
 
 
 @dataclass(frozen=True)
@@ -113,12 +144,12 @@ class Vocabulary:
         if not isos:
             raise ConditionError(
                 f"these weights were never trained on camera {condition.camera}",
-                f"trained cameras: {', '.join(c for c in self.cameras if self.trained_isos(c))}",
+                f"trained cameras: {', '.join(c for c in self.cameras if self.trained_isos(c))}; see {GUIDE}",
             )
         if not isos[0] <= condition.iso <= isos[-1]:
             raise ConditionError(
                 f"ISO {condition.iso} is outside what these weights know of {condition.camera}",
-                f"ISO {isos[0]} to {isos[-1]}; trained at {', '.join(map(str, isos))}",
+                f"ISO {isos[0]} to {isos[-1]}; trained at {', '.join(map(str, isos))}; for others see {GUIDE}",
             )
 
     def iso_weights(self, condition: Condition) -> list[float]:

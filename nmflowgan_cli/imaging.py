@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from nmflowgan_cli.errors import PictureError
-from nmflowgan_cli.files import replacing
+from nmflowgan_cli.files import replacing, write_error
 
 Bytes = NDArray[np.uint8]
 
@@ -105,7 +105,8 @@ def write(path: str | os.PathLike[str], picture: Picture, format: str | None = N
     The file appears whole or not at all: it is written beside its place and then moved. All but JPEG are
     lossless; a JPEG has the tables of the JPEG that it came from, or else quality 95 without chroma subsampling.
     A grey picture becomes one channel, the luma of the RGB (ITU-R BT.601). TIFF and BMP do not keep EXIF, BMP
-    keeps no ICC profile. Raises PictureError where it cannot be written, or the format holds no alpha.
+    keeps no ICC profile. Raises PictureError where it cannot be written, or the format holds no alpha; DiskError
+    where nothing else could be written either.
     """
     path = Path(path)
     kind = format or format_of(path)
@@ -115,7 +116,7 @@ def write(path: str | os.PathLike[str], picture: Picture, format: str | None = N
         image = _image(picture)
         atomic_write(path, lambda file: image.save(file, kind, **_options(picture, kind)))
     except OSError as error:
-        raise PictureError(f"cannot write {path}: {error.strerror or _one_line(error)}") from None
+        raise write_error(path, error, PictureError) from None
     except _DAMAGED as error:
         raise PictureError(f"cannot write {path} as {kind}: {_one_line(error)}") from None
 

@@ -155,10 +155,10 @@ def evaluate(
     from nmflowgan_cli.runtime import resolve_device
 
     target = resolve_device(device)
-    pairs = select(data, split, limit=limit, camera=camera, iso=iso)
+    pairs, available = select(data, split, limit=limit, camera=camera, iso=iso)
     fit_pairs = pairs
     if fit_split != split and not set(model).isdisjoint(FITTED):
-        fit_pairs = select(data, fit_split, limit=limit, camera=camera, iso=iso)
+        fit_pairs = select(data, fit_split, limit=limit, camera=camera, iso=iso).pairs
     entries = candidates(
         model,
         fit_pairs,
@@ -169,9 +169,9 @@ def evaluate(
     )
     found, failed = evaluate_output.measured(pairs, entries, measure, skip_unknown=skip_unknown, quiet=quiet)
     times = evaluate_output.latencies(found, entries, target, precision) if latency else []
-    facts = noise_json(
-        found, {"manifest": str(data), "split": split, "pairs": len(pairs), "failed_pairs": failed}, times
-    )
+    left_out = available - len(pairs)
+    told = {"manifest": str(data), "split": split, "pairs": len(pairs), "left_out": left_out, "failed_pairs": failed}
+    facts = noise_json(found, told, times)
     if csv:
         from nmflowgan_cli.report.csv_tables import noise_rows
 
@@ -182,7 +182,7 @@ def evaluate(
     if json:
         typer.echo(json_module.dumps(facts))
     else:
-        print_scores(found, times, cells=cells, official=official)
+        print_scores(found, times, cells=cells, official=official, left_out=left_out)
     raise typer.Exit(SOME_FAILED if failed else 0)
 
 

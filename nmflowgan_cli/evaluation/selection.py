@@ -3,18 +3,24 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.manifest import written_camera
 from nmflowgan_cli.data.reading import Paired, allot, of_camera, read_paired
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.notices import notice
+
+
+class Selection(NamedTuple):
+    """Pairs to evaluate, out of so many."""
+
+    pairs: list[Paired]
+    found: int
 
 
 def select(
     data: Path, split: str = "all", *, limit: int | None = None, camera: str = "", iso: int | None = None
-) -> list[Paired]:
+) -> Selection:
     """The pairs that `data` names (see `data.reading.read_paired`), at most `limit` of a camera and ISO.
 
     `split`: "all"; the data's own "train" or "val", or for SIDD's folders as the paper has them; "nm-flowgan" for the
@@ -26,12 +32,7 @@ def select(
     chosen = list(_chosen(of_camera(found, camera), usual, split))
     if not chosen:
         raise UsageError(f"{data} has no pairs in the split {split!r}", f"it has {len(found)} in all")
-    kept = _limited(chosen, limit)
-    if len(kept) < len(found):
-        asked = {"--split": split if split != "all" else "", "--camera": camera, "--limit": limit or ""}
-        why = ", ".join(f"{flag} {value}" for flag, value in asked.items() if value)
-        notice(f"{len(kept)} of {len(found)} pairs of {data} are evaluated ({why})")
-    return kept
+    return Selection(_limited(chosen, limit), len(found))
 
 
 def _chosen(found: Sequence[Paired], usual: str, split: str) -> Sequence[Paired]:

@@ -17,12 +17,14 @@ import numpy as np
 
 from nmflowgan_cli import __version__
 from nmflowgan_cli.data.containers import Container, Sample
-from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
+from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError, PictureError
+from nmflowgan_cli.files import write_error
 from nmflowgan_cli.imaging import Bytes, luma, read
+from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.pairs.cutting import cut as cut_patches
 from nmflowgan_cli.pairs.plan import Cut, Lot, Take
 from nmflowgan_cli.randomness import picture_key
-from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, sha256_or_none
+from nmflowgan_cli.synthesis.manifest import sha256_or_none
 from nmflowgan_cli.synthesis.pipeline import DEFAULT_WORKERS, Sampler, in_order
 
 Facts = dict[str, Any]
@@ -108,7 +110,7 @@ def make(
     """Make the pairs, and yield what became of each lot, in their order.
 
     `sampler`: None where the noisy pictures are there already. `skip`: tells lots that are to be left as they are.
-    A picture that fails does not stop the others; NmflowganError where the container cannot be written, since nothing
+    A picture that fails does not stop the others; DiskError where the container cannot be written, since nothing
     after it could be either. When the generator is closed, the lot that is being written is dropped.
     """
     skipped = cache(lambda number: skip(lots[number]))
@@ -147,10 +149,7 @@ def _written(lot: Lot, container: Container, results: Iterator[_Result]) -> LotO
         if first is not None:
             paths = container.write(lot.volume, chain([first], whole))
     except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise NmflowganError(
-            f"cannot write to {container.root}: {reason}", "make room, then go on with --resume"
-        ) from None
+        raise write_error(f"to {container.root}", error, DiskError) from None
     errors = [result.error for result in taken if result.error is not None]
     records = [record for result in taken for record in result.records]
     return LotOutcome(lot, DONE if paths else FAILED, records, errors, paths)

@@ -26,6 +26,10 @@ class PairRequest:
     cutting: Cutting
     listed: bytes = b""
     """The bytes of standard input, where "-" is among the inputs."""
+    null: bool = False
+    """Whether that list is separated by NUL even if it holds none."""
+    relative_to: Path | None = None
+    """The folder that relative paths start from; None: the folder, pattern or list that a picture was found by."""
     weights: str | None = None
     cache_dir: Path | None = None
     seed: int = 0
@@ -77,13 +81,19 @@ def _synthetic(request: PairRequest, weights: Weights) -> list[Take]:
     for text in request.inputs:
         _refuse_paired(text)
     drawn = choices(weights.vocabulary, request.cameras, request.isos)
-    sources = find_pictures(request.inputs, request.listed, without=request.output)
+    sources = find_pictures(
+        request.inputs, request.listed, null=request.null, relative_to=request.relative_to, without=request.output
+    )
     return synthetic_takes(sources, drawn, repeats=request.repeats, seed=request.seed)
 
 
 def _real(request: PairRequest) -> list[Take]:
-    if request.repeats > 1 or request.weights is not None:
-        asked = "--repeats" if request.repeats > 1 else "--weights"
+    given = {
+        "--repeats": request.repeats > 1,
+        "--weights": request.weights is not None,
+        "--relative-to": request.relative_to is not None,
+    }
+    for asked in (flag for flag, there in given.items() if there):
         raise UsageError(f"{asked} is for clean pictures", "with --camera and --iso, or leave it out for real pairs")
     return real_takes(pair for text in request.inputs for pair in _pairs(Path(text)))
 

@@ -14,13 +14,14 @@ import torch
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.origin import Origin
-from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError
+from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError
 from nmflowgan_cli.imaging import Bytes, read, write
+from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import lanes
 from nmflowgan_cli.synthesis.engine import synthesize
-from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, Record, sha256_or_none
+from nmflowgan_cli.synthesis.manifest import Record, sha256_or_none
 from nmflowgan_cli.synthesis.plan import Job
 
 _Item = TypeVar("_Item")
@@ -106,6 +107,7 @@ def run(
 
     `workers`: how many pictures are under way at a time. Jobs that `skip` holds for done are yielded as skipped.
     When the generator is closed, pictures that are being written are finished and all others dropped.
+    Raises DiskError where nothing more can be written, after the results of all jobs before.
     """
     return in_order(
         jobs,
@@ -144,11 +146,13 @@ def in_order(
 
 
 def _do(job: Job, sampler: Sampler, skip: Callable[[Job], bool], shared: Executor, progress: JobProgress) -> Item:
-    """Read, sample and write one picture; an error that concerns this picture becomes its result."""
+    """Read, sample and write one picture; an error that concerns this picture alone becomes its result."""
     if skip(job):
         return Item(job, sampler.record(job, SKIPPED))
     try:
         digest = _make(job, sampler, shared, progress)
+    except DiskError:
+        raise
     except NmflowganError as error:
         return _failed(job, sampler, error)
     except MemoryError:

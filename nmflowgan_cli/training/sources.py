@@ -64,12 +64,10 @@ def open_source(options: DataOptions, patch: int) -> tuple[BatchSource, tuple[st
         assert simulator is not None
         return simulator, (_simulated(simulator),)
     train = read_splits(options)["train"]
+    pairs, real = options.pair_source(train, patch), pairs_line(options, train)
+    source = pairs if simulator is None else MixedSource(simulator, pairs, options.simulate_share)
     notice_noiseless(train)
-    pairs = options.pair_source(train, patch)
-    real = pairs_line(options, train)
-    if simulator is None:
-        return pairs, (real,)
-    return MixedSource(simulator, pairs, options.simulate_share), (real, _simulated(simulator))
+    return source, (real,) if simulator is None else (real, _simulated(simulator))
 
 
 def notice_noiseless(pairs: Sequence[Paired]) -> None:

@@ -55,6 +55,18 @@ def test_what_inputs_mean(tree: Path) -> None:
     assert relatives("-", listed=b"../b.png") == ["b.png"]
 
 
+def test_relative_paths_may_start_from_another_folder(tree: Path) -> None:
+    def below(folder: str, *inputs: str, listed: bytes = b"") -> list[str]:
+        return [source.seed_path for source in find_pictures(inputs, listed, relative_to=Path(folder))]
+
+    everything = ["sub/c.tif", "sub/deep/d.webp"]
+    assert below(".", "sub") == below(str(tree), "sub/**/*") == everything
+    assert below(".", "sub/c.tif", str(tree / "sub/deep/d.webp"), "sub/deep") == everything
+    assert below("sub", "-", listed=f"sub/deep/d.webp\n{tree}/sub/c.tif".encode()) == ["deep/d.webp", "c.tif"]
+    with pytest.raises(UsageError, match=r"b.png is not below sub \(--relative-to"):
+        below("sub", "sub", "b.png")
+
+
 def test_names_that_are_not_utf8_have_a_relative_path(tree: Path) -> None:
     name = os.fsdecode(b"caf\xe9.png")
     try:
