@@ -29,7 +29,7 @@ HALF_A_COUNT = 0.5 / 255
 
 
 class Noisy(NamedTuple):
-    """Noisy pictures, and what camera and ISO each of them got."""
+    """Noisy pictures, and the camera and ISO of each."""
 
     pictures: Any
     conditions: list[Condition]
@@ -97,7 +97,7 @@ class AddCameraNoise:
         return self.with_conditions(clean, index=index, repeat=repeat).pictures
 
     def with_conditions(self, clean: Any, *, index: Index | None = None, repeat: int = 0) -> Noisy:
-        """The noisy pictures, with the camera and the ISO that each got."""
+        """The noisy pictures, with the camera and the ISO of each."""
         batch = _batch(clean, self.device)
         names = self._names(len(batch), index)
         conditions = [self._choices.draw(self.seed, name, repeat) for name in names]
@@ -114,7 +114,7 @@ class AddCameraNoise:
         return self._models[device]
 
     def _names(self, count: int, index: Index | None) -> list[str]:
-        """What the random numbers of each picture are named after."""
+        """The names of the random numbers of each picture."""
         if index is not None:
             indices = _indices(index)
             if len(indices) != count:
@@ -131,7 +131,7 @@ def _texts(wanted: Wanted) -> list[str]:
 
 
 def _indices(index: Any) -> list[int]:
-    """One integer, or several, as Python's."""
+    """One integer or several, as a list; raises PictureError for anything else."""
     single = not isinstance(index, Iterable) or getattr(index, "ndim", 1) == 0
     numbers: Iterable[Any] = [index] if single else index
     try:
