@@ -31,7 +31,7 @@ GUIDE = "docs/new-camera.md"
 
 @dataclass(frozen=True)
 class Condition:
-    """What the camera was set to: its code ("IP") and the ISO speed."""
+    """Camera code ("IP") and ISO speed of a picture."""
 
     camera: str
     iso: int

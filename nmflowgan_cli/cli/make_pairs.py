@@ -180,7 +180,7 @@ def make_pairs(
             of_shard = (
                 f", of which shard {shard}: {sum(len(c.boxes) for lot in own for c in lot.cuts)}" if shard else ""
             )
-            typer.echo(_told(prepared, lots, container) + of_shard, err=True)
+            typer.echo(_plan_line(prepared, lots, container) + of_shard, err=True)
         if dry_run:
             return
         found = prepared.weights
@@ -195,17 +195,17 @@ def make_pairs(
         make_folder(output)
         failed = share(prepared.plan.failed, shard)
         total = sum(len(lot.cuts) for lot in own)
-        teller = _Teller(json=json)
+        tally = _Tally(json=json)
         begin = time.monotonic()
         with reporter(total, quiet=quiet, results=json or (verbose and not quiet), null=null) as report:
-            _make(own, failed, history, report, teller, resume=resume, workers=workers)
+            _make(own, failed, history, report, tally, resume=resume, workers=workers)
         if not quiet:
-            typer.echo(f"{teller.summary()}, seconds: {time.monotonic() - begin:.1f}", err=True)
-        raise typer.Exit(teller.exit_code())
+            typer.echo(f"{tally.summary()}, seconds: {time.monotonic() - begin:.1f}", err=True)
+        raise typer.Exit(tally.exit_code())
 
 
-def _told(prepared: "PreparedPairs", lots: "list[Lot]", container: str) -> str:
-    """What will be written, in a line."""
+def _plan_line(prepared: "PreparedPairs", lots: "list[Lot]", container: str) -> str:
+    """The numbers of pictures, pairs and files that a run makes, as one line."""
     plan, source = prepared.plan, prepared.weights.name if prepared.weights else "real pairs"
     counts = ", ".join(f"{split}: {count}" for split, count in plan.counts.items())
     written = {"folder": f"files: {2 * sum(plan.counts.values())}", "lmdb": "databases: "}.get(
@@ -222,7 +222,7 @@ def _make(
     failed: "Sequence[tuple[Take, NmflowganError]]",
     history: "History",
     report: Reporter,
-    teller: "_Teller",
+    tally: "_Tally",
     *,
     resume: bool,
     workers: int,
@@ -241,22 +241,22 @@ def _make(
         skip=lambda lot: resume and history.finished(lot),
         progress=report.advance,
     )
-    with counted(lambda: f"{teller.made + teller.skipped} of {pairs} pairs are done", "--resume"):
+    with counted(lambda: f"{tally.made + tally.skipped} of {pairs} pairs are done", "--resume"):
         for take, error in failed:
             record = failure(take, error)
             manifest.add([record])
-            teller.tell(report, [record], [error], [])
+            tally.add(report, [record], [error], [])
         try:
             with closing(outcomes):
                 for outcome in outcomes:
                     manifest.add(outcome.records)
-                    teller.take(report, outcome)
+                    tally.finish(report, outcome)
         finally:
             list_pairs(container, manifest)
 
 
-class _Teller:
-    """Prints what becomes of the pairs, and counts it."""
+class _Tally:
+    """Prints the results of the lots, and counts them."""
 
     def __init__(self, *, json: bool) -> None:
         self.json = json
@@ -264,18 +264,18 @@ class _Teller:
         self.errors: list[NmflowganError] = []
         self.paths: set[Path] = set()
 
-    def take(self, report: Reporter, outcome: "LotOutcome") -> None:
-        """A lot that is finished."""
-        self.tell(report, outcome.records, outcome.errors, outcome.paths)
+    def finish(self, report: Reporter, outcome: "LotOutcome") -> None:
+        """Print and count a lot that is finished."""
+        self.add(report, outcome.records, outcome.errors, outcome.paths)
         if outcome.status == "skipped":
             self.skipped += sum(len(cut.boxes) for cut in outcome.lot.cuts)
         for cut in outcome.lot.cuts:
             report.finish(cut)
 
-    def tell(
+    def add(
         self, report: Reporter, records: list[dict[str, object]], errors: list[NmflowganError], paths: list[Path]
     ) -> None:
-        """Records as JSON lines, or the paths that were written; a database once only."""
+        """Print and count records as JSON lines, or the paths that were written; a database once only."""
         for error in errors:
             report.error(error)
         lines = [dumps(record) for record in records] if self.json else [str(p) for p in paths if p not in self.paths]
@@ -290,7 +290,7 @@ class _Teller:
         return ", ".join(f"{name}: {count}" for name, count in counts.items() if count) or "nothing to do"
 
     def exit_code(self) -> int:
-        """0 if all went well, 5 if memory ran out, 3 if some pictures failed, 1 if all did."""
+        """The exit code: 0 if all went well, 5 if memory ran out, 3 if some pictures failed, 1 if all did."""
         if any(isinstance(error, OutOfMemoryError) for error in self.errors):
             return OutOfMemoryError.exit_code
         return (SOME_FAILED if self.made or self.skipped else 1) if self.errors else 0

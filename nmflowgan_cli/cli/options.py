@@ -10,7 +10,7 @@ from nmflowgan_cli.errors import UsageError
 
 
 def _hush(quiet: bool) -> bool:  # noqa: FBT001 - Typer's callback
-    """Of the package's log, errors alone."""
+    """Let only errors of the package's log through."""
     import logging
 
     logging.getLogger("nmflowgan_cli").setLevel(logging.ERROR if quiet else logging.NOTSET)

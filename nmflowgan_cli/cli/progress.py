@@ -1,4 +1,4 @@
-"""What a long command shows while it works: results on stdout, the rest on stderr, a bar on a terminal only."""
+"""Output of a long command: results on stdout, the rest on stderr, a bar on a terminal only."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def error_line(error: NmflowganError) -> str:
-    """The error as one line, whatever names it quotes."""
+    """The error as one line, even where it quotes a name with a newline."""
     return " ".join(f"error: {error}".splitlines())
 
 
@@ -53,11 +53,11 @@ class Reporter:
         self._shares: dict[Hashable, float] = {}
 
     def advance(self, item: Hashable, share: float) -> None:
-        """The share of `item` that is done, in [0, 1]; may be called from any thread."""
+        """Show the share of `item` that is done, in [0, 1]; may be called from any thread."""
         self._show({item: share}, finished=0)
 
     def finish(self, item: Hashable) -> None:
-        """`item` is done."""
+        """Show that `item` is done."""
         self._show({item: 0.0}, finished=1)
 
     def _show(self, shares: dict[Hashable, float], *, finished: int) -> None:
@@ -70,12 +70,12 @@ class Reporter:
             self._progress.update(self._task, completed=self._finished + sum(self._shares.values()))
 
     def result(self, line: str) -> None:
-        """A line on stdout. Paths that are not UTF-8 leave as the bytes that they are."""
+        """Print a line on stdout. Paths that are not UTF-8 leave as the bytes that they are."""
         if self._results:
             self._print(line + self._end, to_stderr=False)
 
     def error(self, error: NmflowganError) -> None:
-        """A line on stderr."""
+        """Print the error as one line on stderr."""
         self._print(error_line(error) + "\n", to_stderr=True)
 
     def _print(self, text: str, *, to_stderr: bool) -> None:

@@ -191,7 +191,7 @@ def _summary(items: "list[Item]") -> str:
 
 
 def _exit_code(items: "list[Item]") -> int:
-    """0 if all went well, 5 if memory ran out, 3 if some failed, 1 if all did."""
+    """The exit code: 0 if all went well, 5 if memory ran out, 3 if some failed, 1 if all did."""
     failed = [item for item in items if item.error is not None]
     if any(isinstance(item.error, OutOfMemoryError) for item in failed):
         return OutOfMemoryError.exit_code

@@ -32,7 +32,7 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class LotOutcome:
-    """A lot and what became of it."""
+    """A finished lot: its status, records, errors and files."""
 
     lot: Lot
     status: str
@@ -41,12 +41,12 @@ class LotOutcome:
     """For the manifest: one a pair, and one a picture that failed."""
     errors: list[NmflowganError]
     paths: list[Path]
-    """What was written."""
+    """The files that were written."""
 
 
 @dataclass(frozen=True)
 class _Result:
-    """What became of a picture."""
+    """The result of a picture: its samples and records, or its error."""
 
     samples: list[Sample]
     records: list[Facts]
@@ -54,11 +54,11 @@ class _Result:
 
 
 CutProgress = Callable[[Cut, float], None]
-"""Told the share of a picture that is done, in [0, 1]; called from several threads."""
+"""Callback for the share of a picture that is done, in [0, 1]; called from several threads."""
 
 
 def facts(cut: Cut, sampler: Sampler | None) -> list[Facts]:
-    """What each pair of `cut` is, as JSON values; `sampler` is None for real pairs."""
+    """Facts about each pair of `cut`, as JSON values; `sampler` is None for real pairs."""
     take = cut.take
     common = {
         "camera": take.condition.camera,
@@ -107,7 +107,7 @@ def make(
     skip: Callable[[Lot], bool] = lambda lot: False,
     progress: CutProgress = lambda cut, share: None,
 ) -> Generator[LotOutcome]:
-    """Make the pairs, and yield what became of each lot, in their order.
+    """Make the pairs, and yield the outcome of each lot, in their order.
 
     `sampler`: None where the noisy pictures are there already. `skip`: tells lots that are to be left as they are.
     A picture that fails does not stop the others; DiskError where the container cannot be written, since nothing

@@ -1,4 +1,4 @@
-"""From what the user names - files, folders, patterns, a list on stdin - to pictures with a relative path."""
+"""Inputs of the command line (files, folders, patterns, a list on stdin) as pictures with a relative path."""
 
 import glob
 import os
@@ -14,7 +14,7 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class CleanPicture:
-    """A clean picture: where it lies, and the path that its output and its random numbers are named after."""
+    """A clean picture: its file, and the relative path that names its output and its random numbers."""
 
     path: Path
     relative: PurePath

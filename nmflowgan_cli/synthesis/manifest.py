@@ -1,4 +1,4 @@
-"""Where every noisy picture came from: one JSON record a line, appended as the pictures are done."""
+"""Manifest of the noisy pictures: one JSON record a line, appended as the pictures are done."""
 
 import json
 import os

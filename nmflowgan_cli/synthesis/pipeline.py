@@ -33,7 +33,7 @@ DEFAULT_WORKERS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """What all pictures of a run have in common. `model` is on `device`."""
+    """Model and settings that all pictures of a run have in common. `model` is on `device`."""
 
     model: NoiseModel
     weights: str = ""
@@ -84,7 +84,7 @@ class Sampler:
 
 @dataclass(frozen=True)
 class Item:
-    """A job and what became of it."""
+    """A finished job: its record, and its error if it failed."""
 
     job: Job
     record: Record
@@ -92,7 +92,7 @@ class Item:
 
 
 JobProgress = Callable[[Job, float], None]
-"""Told the share of a job that is done, in [0, 1]; called from several threads."""
+"""Callback for the share of a job that is done, in [0, 1]; called from several threads."""
 
 
 def run(
@@ -103,7 +103,7 @@ def run(
     skip: Callable[[Job], bool] = lambda job: False,
     progress: JobProgress = lambda job, share: None,
 ) -> Generator[Item]:
-    """Make the noisy pictures, and yield what became of each, in the order of `jobs`.
+    """Make the noisy pictures, and yield the result of each, in the order of `jobs`.
 
     `workers`: how many pictures are under way at a time. Jobs that `skip` holds for done are yielded as skipped.
     When the generator is closed, pictures that are being written are finished and all others dropped.

@@ -1,4 +1,4 @@
-"""What a user asks for, as one value, and the jobs that follow from it. No torch here: mistakes are told at once."""
+"""Request of the command line as one value, and its jobs. No torch here: mistakes are reported at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from nmflowgan_cli.synthesis.plan import ON_EXISTS, Job, naming, plan, refuse_ex
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisRequest:
-    """Which pictures to make, and where."""
+    """Pictures to make, and where to write them."""
 
     inputs: tuple[str, ...]
     cameras: tuple[str, ...]
     isos: tuple[str, ...]
     output: Path
     listed: bytes = b""
-    """What came on standard input, where "-" is among the inputs."""
+    """The bytes of standard input, where "-" is among the inputs."""
     null: bool = False
     """Whether that list is separated by NUL even if it holds none."""
     relative_to: Path | None = None
@@ -44,9 +44,9 @@ class Prepared:
     jobs: list[Job]
     folder: Path
     manifest: Manifest | None
-    """Where records are to be appended."""
+    """The manifest to append records to."""
     history: Manifest | None
-    """Where to look up what was done before; None unless the run is resumed."""
+    """The manifest of the earlier run; None unless it is resumed."""
     skip_existing: bool
     seed: int
 
