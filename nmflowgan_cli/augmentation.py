@@ -131,11 +131,14 @@ def _batch(clean: Any, device: torch.device) -> tuple[Tensor, bool]:
 
 
 def _counts(clean: Tensor) -> Tensor:
-    """Values in [0, 1] as counts; what is a whole count but for its last bits becomes one."""
-    low, high = clean.aminmax()
-    if not (low >= 0 and high <= 1):
-        raise PictureError(f"values from {low.item():g} to {high.item():g}", "floating point pictures are in [0, 1]")
-    counts = clean.float() * 255
+    """Values in [0, 1] as counts; what is a whole count but for its last bits becomes one.
+
+    What is outside by less than half a count, as rounding leaves it, is clipped.
+    """
+    low, high = (value.item() for value in clean.aminmax())
+    if not (low > -0.5 / 255 and high < 1 + 0.5 / 255):
+        raise PictureError(f"values from {low:g} to {high:g}", "floating point pictures are in [0, 1]")
+    counts = (clean.float() * 255).clamp(0, 255)
     whole = counts.round()
     tolerance = 255 * torch.finfo(clean.dtype).eps
     return torch.where((counts - whole).abs() <= tolerance, whole, counts)

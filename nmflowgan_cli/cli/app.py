@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -42,6 +43,7 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; no traceback for a user's mistake, an interruption or a closed pipe."""
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # they do not name the picture
         try:
             with terminable():
                 result = super().invoke(ctx)

@@ -130,7 +130,7 @@ def _work(prepared: "Prepared", sampler: "Sampler", *, workers: int, json: bool,
         )
         with closing(items):
             for item in items:
-                _tell(item, prepared, report, json=json)
+                _tell(item, prepared, report, json=json, quiet=quiet)
                 done.append(item)
                 report.finish(item.job)
     if not quiet:
@@ -140,12 +140,14 @@ def _work(prepared: "Prepared", sampler: "Sampler", *, workers: int, json: bool,
     return _exit_code(done)
 
 
-def _tell(item: "Item", prepared: "Prepared", report: Reporter, *, json: bool) -> None:
+def _tell(item: "Item", prepared: "Prepared", report: Reporter, *, json: bool, quiet: bool) -> None:
     """Record the item, and print its result or its error."""
     if prepared.manifest and item.record.status != "skipped":
         prepared.manifest.append(item.record)
     if item.error is not None:
         report.note(f"error: {item.error}")
+    for note in () if quiet else item.notes:
+        report.note(f"note: {item.job.input}: {note}")
     if json:
         report.result(item.record.line())
     elif item.record.status == "done":
