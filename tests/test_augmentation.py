@@ -181,6 +181,17 @@ def test_what_is_no_picture_is_refused(clean: object, message: str) -> None:
         AddCameraNoise("isp")(clean)  # type: ignore[type-var]
 
 
+def test_values_that_rounding_left_outside_are_clipped(lite: Path) -> None:
+    noise = AddCameraNoise(lite, camera="IP", iso=400)
+    inside = TENSOR.float() / 255
+    outside = torch.where(inside == 1, 1 + 1.9e-3, torch.where(inside == 0, -1.9e-3, inside))
+    outside[0, 0, 0, :2] = torch.tensor([1.0000001, -1e-7])
+    inside[0, 0, 0, :2] = torch.tensor([1.0, 0.0])
+    assert torch.equal(noise(outside, index=range(4)), noise(inside, index=range(4)))
+    with pytest.raises(PictureError, match=r"values from 0 to 1\.002"):
+        noise(torch.full((3, 4, 4), 1.002).index_fill(0, torch.tensor([0]), 0))
+
+
 def test_mistakes_are_told_when_it_is_made(lite: Path) -> None:
     with pytest.raises(ConditionError, match="Nokia"):
         AddCameraNoise(lite, camera="Nokia")

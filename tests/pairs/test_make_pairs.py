@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -245,11 +247,27 @@ def test_mistakes(real: Path, arguments: tuple[object, ...], code: int, problem:
     assert not Path("pairs").exists()
 
 
-def test_pictures_that_would_share_names_are_told() -> None:
-    write(Path("clean/sub_c.png"), Picture(photograph(40, 40)))
-    done = call("clean", *asked("isp"))
+def test_pictures_that_would_share_names_are_kept_apart() -> None:
+    assert call("clean", *asked("isp", "--repeats", 2)).exit_code == 0
+    before = {record["key"] for record in manifest()}
+    write(Path("clean/sub_c.png"), Picture(photograph(50, 40)))
+    write(Path("clean/sub/c.jpg"), Picture(photograph(50, 40)))
+    shutil.rmtree("pairs")
+    assert call("clean", *asked("isp", "--repeats", 2)).exit_code == 0
+    stems: dict[str, set[str]] = {}
+    for record in manifest():
+        stems.setdefault(record["relative_path"], set()).add(re.sub(r"_r\d_s\d+$", "", record["key"]))
+    apart = [stems[name].pop() for name in ("sub/c.png", "sub_c.png", "sub/c.jpg")]
+    assert len(set(apart)) == 3
+    assert all(re.fullmatch(r"sub_c_[0-9a-f]{8}", stem) for stem in apart)
+    assert {key for key in before if "sub_c" not in key} < {record["key"] for record in manifest()}
+
+
+def test_one_picture_twice_is_told() -> None:
+    write(Path("more/a.png"), Picture(photograph(40, 40)))
+    done = call("clean", "more", *asked("isp"))
     assert done.exit_code == 2
-    assert "clean/sub/c.png and clean/sub_c.png would have the same names" in done.stderr
+    assert "clean/a.png and more/a.png would have the same names" in done.stderr
 
 
 def process(*arguments: object, **options: Any) -> subprocess.Popen[str]:
