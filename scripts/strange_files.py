@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ LOSSY = 4
 """Counts that decoders of JPEG and WebP may differ by."""
 NOISE = 40.0
 """Counts: the noise has a smaller standard deviation, and the difference of two pictures mostly a larger one."""
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TURNS = {
     1: lambda pixels: pixels,
     2: lambda pixels: pixels[:, ::-1],
@@ -96,7 +97,7 @@ def _colour(page: Any, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | Non
 
 
 def by_opencv(path: Path) -> Seen:
-    """The picture as OpenCV turns it by its EXIF."""
+    """The picture as OpenCV turns it: by EXIF, not by XMP, and no WebP or TIFF."""
     import cv2
 
     upright = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
@@ -109,21 +110,32 @@ def by_opencv(path: Path) -> Seen:
     if alpha is not None:
         colour = stored[..., 2::-1]
         alpha = next((turn(alpha) for turn in TURNS.values() if np.array_equal(turn(colour), upright)), alpha)
-    icc = next(
-        (bytes(block) for kind, block in zip(kinds, blocks, strict=True) if kind == cv2.IMAGE_METADATA_ICCP), None
-    )
-    return Seen(upright, alpha, icc, 0 if path.suffix in (".png", ".bmp") else LOSSY)
+    content = path.read_bytes()
+    profiles = [bytes(block) for kind, block in zip(kinds, blocks, strict=True) if kind == cv2.IMAGE_METADATA_ICCP]
+    icc = next((block for block in profiles if block[36:40] == b"acsp"), None)  # it takes other segments for profiles
+    return Seen(upright, alpha, icc, 0 if content[:4] in (b"\x89PNG", *TIFF) or content[:2] == b"BM" else LOSSY)
 
 
 def seen(path: Path) -> Seen:
     """The picture as the first independent reader sees it that can; UnreadError where none can."""
-    head, reasons = path.read_bytes()[:4], []
-    for reader in (by_tifffile, by_opencv) if head[:2] in (b"II", b"MM") else (by_opencv,):
+    if path.read_bytes()[:4] not in TIFF:
+        readers = [by_opencv]
+    else:
+        readers = [by_tifffile, lambda path: replace(by_opencv(path), icc=_tags(path).get(34675))]
+    reasons = []
+    for reader in readers:
         try:
             return reader(path)
         except Exception as error:  # noqa: BLE001 - files are strange, and readers raise all kinds
             reasons.append(" ".join(str(error).split())[:60])
     raise UnreadError("; ".join(reasons))
+
+
+def _tags(path: Path) -> dict[int, Any]:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        return {tag.code: tag.value for tag in file.pages[0].tags.values()}
 
 
 def differences(picture: Picture, noisy: np.ndarray, other: Seen) -> Iterator[str]:
@@ -132,9 +144,14 @@ def differences(picture: Picture, noisy: np.ndarray, other: Seen) -> Iterator[st
         yield f"size {picture.rgb.shape[:2]}, made {noisy.shape[:2]}, not {other.rgb.shape[:2]}"
         return
     shown = np.ones(noisy.shape[:2], bool) if picture.alpha is None else picture.alpha > 0
-    largest = int(np.abs(picture.rgb.astype(int) - other.rgb)[shown].max(initial=0))
+    largest = _largest(picture.rgb[shown], other.rgb[shown])
     if largest > other.tolerance:
-        yield f"pixels by {largest}"
+        otherwise = any(
+            _largest(picture.rgb, turn(other.rgb)) <= other.tolerance
+            for turn in TURNS.values()
+            if turn(other.rgb).shape == picture.rgb.shape
+        )
+        yield "turned otherwise" if otherwise else f"pixels by {largest}"
     opaque = np.full(noisy.shape[:2], 255, np.uint8)
     alphas = [opaque if alpha is None else alpha for alpha in (picture.alpha, other.alpha)]
     if not np.array_equal(*alphas):
@@ -144,6 +161,10 @@ def differences(picture: Picture, noisy: np.ndarray, other: Seen) -> Iterator[st
     noise = (noisy.astype(int) - other.rgb)[shown]
     if noise.size and noise.std() > NOISE:
         yield f"noise of {noise.std():.0f} counts"
+
+
+def _largest(one: np.ndarray, other: np.ndarray) -> int:
+    return int(np.abs(one.astype(int) - other).max(initial=0))
 
 
 def made(paths: Sequence[Path], folder: Path, number: int) -> tuple[dict[Path, dict[str, Any]], list[str]]:

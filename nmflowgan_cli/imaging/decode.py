@@ -1,6 +1,7 @@
 """Decoding: any file that somebody calls a picture, or the reason why it is none."""
 
 import os
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,8 +90,15 @@ def _explained(path: str | os.PathLike[str]) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - decoders raise all kinds, and each is an error of this picture alone
         if isinstance(error, OSError) and error.errno is not None:
             raise PictureError(f"cannot read {path}: {error.strerror}") from None
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{path} is damaged: {reason}", "replace or remove it") from None
+        raise PictureError(f"{path} is damaged: {_reason(error)}", "replace or remove it") from None
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, in a line; Pillow hands on what Python says of bytes that are not there."""
+    said = " ".join(str(error).split())
+    if any(isinstance(one, struct.error | IndexError) and str(one) == str(error) for one in (error, error.__cause__)):
+        return "it ends too soon"
+    return said or type(error).__name__
 
 
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP"} | dict.fromkeys(

@@ -147,6 +147,8 @@ def take_apart_tiff(file: BinaryIO) -> Parts:
     page = _page(tiff)
     _refuse_unsupported(tiff, page)
     _refuse_uncovered(tiff, page)
+    if tiff.first(page, 262, 0) == 3 and min(tiff.numbers(page, 320), default=-1) < 0:
+        raise ValueError("its colour map is missing or holds negative numbers")
     length = length_of(file)
     place = length + length % 2  # directories begin at even places
     header, directory = tiff.packed([entry for tag, entry in page.items() if tag in PIXEL_TAGS], place)
