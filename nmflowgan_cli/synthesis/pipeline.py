@@ -15,7 +15,7 @@ import torch
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.origin import Origin
 from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError
-from nmflowgan_cli.imaging import Bytes, read, write
+from nmflowgan_cli.imaging import Bytes, read, refuse_unwritable, write
 from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
@@ -89,6 +89,8 @@ class Item:
     job: Job
     record: Record
     error: NmflowganError | None = None
+    notes: tuple[str, ...] = ()
+    """What the picture lost beside its pixels, each in one line."""
 
 
 JobProgress = Callable[[Job, float], None]
@@ -150,7 +152,7 @@ def _do(job: Job, sampler: Sampler, skip: Callable[[Job], bool], shared: Executo
     if skip(job):
         return Item(job, sampler.record(job, SKIPPED))
     try:
-        digest = _make(job, sampler, shared, progress)
+        digest, notes = _make(job, sampler, shared, progress)
     except DiskError:
         raise
     except NmflowganError as error:
@@ -159,18 +161,19 @@ def _do(job: Job, sampler: Sampler, skip: Callable[[Job], bool], shared: Executo
         hint = "use fewer --workers, or cut the picture into pieces"
         return _failed(job, sampler, OutOfMemoryError(f"out of memory for {job.input}", hint))
     record = sampler.record(job, DONE)
-    return Item(job, replace(record, input_sha256=digest, output_sha256=sha256_or_none(job.output)))
+    return Item(job, replace(record, input_sha256=digest, output_sha256=sha256_or_none(job.output)), notes=notes)
 
 
 def _failed(job: Job, sampler: Sampler, error: NmflowganError) -> Item:
     return Item(job, replace(sampler.record(job, FAILED), error=str(error)), error)
 
 
-def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -> str | None:
-    """Write the noisy picture; the SHA-256 of the clean file."""
+def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -> tuple[str | None, tuple[str, ...]]:
+    """Write the noisy picture; the SHA-256 of the clean file, and what the picture lost beside its pixels."""
     picture = read(job.input)
+    refuse_unwritable(job.output, picture)
     key = picture_key(sampler.seed, job.relative_path, job.repeat)
     noisy = sampler.sample(picture.rgb, job.condition, key, shared, lambda share: progress(job, share))
     picture = replace(picture, rgb=noisy)  # the clean pixels are let go before encoding takes memory
-    write(job.output, picture)
-    return sha256_or_none(job.input)
+    lost = write(job.output, picture)
+    return sha256_or_none(job.input), (*picture.notes, *lost)

@@ -154,10 +154,10 @@ def test_a_disk_that_takes_no_more_ends_the_run(
 ) -> None:
     """The results before are yielded; another error concerns its picture alone."""
 
-    def refuse(path: Path, picture: Picture) -> None:
+    def refuse(path: Path, picture: Picture) -> tuple[str, ...]:
         if path == jobs[1].output:
             raise write_error(path, OSError(number, os.strerror(number)), PictureError)
-        write(path, picture)
+        return write(path, picture)
 
     monkeypatch.setattr("nmflowgan_cli.synthesis.pipeline.write", refuse)
     items = run(jobs, RECIPE)

@@ -67,6 +67,33 @@ def test_relative_paths_may_start_from_another_folder(tree: Path) -> None:
         below("sub", "sub", "b.png")
 
 
+def test_patterns_below_a_folder_with_brackets(tree: Path) -> None:
+    for name in ("trip [1]/b.png", "trip [1]/day *[2]/c.png", "trip 1/wrong.png"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).touch()
+    assert relatives("trip [1]/*.png") == relatives(f"{tree}/trip [1]/*.png") == ["b.png"]
+    assert relatives("trip [1]/day *[2]/[a-c].png") == ["c.png"]
+    assert relatives("trip [1]/**/*.png") == ["b.png", "day *[2]/c.png"]
+    assert relatives("tri[a-p] 1/*.png") == ["trip 1/wrong.png"]
+    with pytest.raises(UsageError, match="matches no pictures"):
+        relatives("trip [1]/day *[2]/[d-z].png")
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".dib", ".apng", ".mpo", ".JFIF"])
+def test_rarer_suffixes_are_pictures_too(tree: Path, suffix: str) -> None:
+    (tree / f"rare{suffix}").touch()
+    assert f"rare{suffix}" in relatives(".")
+    assert outputs("b.png", output=f"out{suffix}") == ["."]
+
+
+@pytest.mark.parametrize("name", ["noisy.avif", "noisy.HEIC", "noisy.gif"])
+def test_outputs_of_formats_that_are_not_written(tree: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="pictures are not written"):
+        outputs("b.png", output=name)
+    (tree / name).mkdir()
+    assert outputs("b.png", output=name) == ["b.png"]
+
+
 def test_names_that_are_not_utf8_have_a_relative_path(tree: Path) -> None:
     name = os.fsdecode(b"caf\xe9.png")
     try:
