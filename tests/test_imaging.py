@@ -10,7 +10,7 @@ import pytest
 from fakes import photograph
 from PIL import Image
 
-from nmflowgan_cli.errors import PictureError
+from nmflowgan_cli.errors import DiskError, PictureError
 from nmflowgan_cli.imaging import Picture, encode_png, luma, read, size, write
 
 RGB = photograph(37, 53)
@@ -191,7 +191,7 @@ def test_nothing_half_written_on_a_full_disk(tmp_path: Path, monkeypatch: pytest
     before = (tmp_path / "a.png").read_bytes()
     monkeypatch.setattr(Image.Image, "save", full)
     for name in ("a.png", "new.png"):
-        with pytest.raises(PictureError, match=rf"cannot write .*{name}: No space left"):
+        with pytest.raises(DiskError, match=rf"cannot write .*{name}: No space left on device \(make room\)"):
             write(tmp_path / name, Picture(RGB))
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     assert (tmp_path / "a.png").read_bytes() == before
