@@ -62,7 +62,10 @@ def camera_code(
     "IP", "ip", "iPhone 7" and "Apple iPhone 7" all mean IP. Raises ConditionError where nothing,
     or more than one camera, fits; the message lists the known cameras and suggests a near one.
     """
-    codes = _fitting(name, known, names)
+    wanted = _simplified(name)
+    codes = [code for code in known if _simplified(code) == wanted]
+    if not codes and len(wanted) > 2:
+        codes = [code for code in known if _is_part(name, names.get(code, code))]
     if len(codes) == 1:
         return codes[0]
     if codes:
@@ -73,24 +76,12 @@ def camera_code(
     )
 
 
-def _fitting(name: str, known: Iterable[str], names: Mapping[str, str]) -> list[str]:
-    """The codes that `name` may mean: the one that is spelt so, or else those whose full name it is part of."""
-    wanted = _simplified(name)
-    codes = [code for code in known if _simplified(code) == wanted]
-    if not codes and len(wanted) > 2:
-        codes = [code for code in known if _is_part(name, names.get(code, code))]
-    return codes
-
-
 def _guess(name: str, known: Iterable[str], names: Mapping[str, str]) -> str:
-    """The suggestion for a name that is not known: other weights, or the nearest spelling; empty where none is near."""
-    elsewhere = _fitting(name, CAMERA_NAMES, CAMERA_NAMES)
-    if elsewhere:
-        return f"nmflowgan weights list shows the weights for {_listed(elsewhere, CAMERA_NAMES)}; "
+    """The question for the camera whose code or name is nearest to an unknown `name`; empty where none is near."""
     spellings: dict[str, str] = {}
     for code in known:
         full = names.get(code, code)
-        for spelling in (code, full, full.partition(" ")[2]):
+        for spelling in (code, full, full.partition(" ")[2] or full):
             spellings.setdefault(_simplified(spelling), code)
     near = [spellings[match] for match in get_close_matches(_simplified(name), spellings, n=1)]
     return f"did you mean {_listed(near, names)}? " if near else ""

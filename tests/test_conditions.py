@@ -43,7 +43,7 @@ def test_an_unknown_camera_is_refused_with_the_list(name):
         ("galaxy s7", ("IP", "S6"), r"did you mean S6 \(Samsung Galaxy S6 Edge\)\? known"),
         ("Pixle", ("GP",), r"did you mean GP \(Google Pixel\)\? known"),
         ("x10", ("X100", "IP"), r"did you mean X100\? known"),
-        ("nikon", ("IP",), r"nmflowgan weights list shows the weights for D800 \(Nikon D800\); known"),
+        ("-", ("X100",), r"'-' is unknown \(known"),
         ("Fujifilm", ("IP", "GP"), r"'Fujifilm' is unknown \(known"),
     ],
 )
