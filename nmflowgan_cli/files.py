@@ -3,8 +3,10 @@
 import contextlib
 import errno
 import hashlib
+import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -19,22 +21,90 @@ DISK_REMEDIES = {
 }
 """The errors after which no other file can be written either, and what the user can do about each."""
 
+MISSING, ALTERED = "missing", "altered"
+"""The ways in which a file can differ from its record, see `difference`."""
+
+
+SYNCED_TOGETHER = 8
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to `path` when the context ends well, and else removed.
 
-    Makes the folder. Raises OSError where that, or the replacement, is impossible.
+    The bytes are on the disk before the name is, and the name before the context is left: what is recorded afterwards
+    survives a power cut. Makes the folder. Raises OSError where that, or the replacement, is impossible.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Names have 255 bytes at most; what makes this one unique must fit, too.
-    temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.part")
+    _make_synced(path.parent)
+    temporary = _beside(path)
     try:
         yield temporary
+        sync(temporary)
         temporary.replace(path)
+        sync(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    """A new temporary path beside `path`; names have 255 bytes at most, and what makes this one unique must fit."""
+    return path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.part")
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write several files, all or none (but for a crash, which leaves each whole or as it was); raises OSError.
+
+    As durable as `replacing`, and faster: the disk syncs several at a time.
+    """
+    folders = {path.parent for path in contents}
+    for folder in folders:
+        _make_synced(folder)
+    temporary = {path: _beside(path) for path in contents}
+    placed: list[Path] = []
+    try:
+        with ThreadPoolExecutor(SYNCED_TOGETHER, "write") as pool:
+            list(pool.map(_write_synced, temporary.values(), contents.values()))
+        for path, written in temporary.items():
+            placed.append(path)
+            written.replace(path)
+        for folder in folders:
+            sync(folder)
+    except BaseException:
+        for path in placed:  # they would stand there without the others
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        for written in temporary.values():
+            with contextlib.suppress(OSError):
+                written.unlink(missing_ok=True)
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync(path: Path) -> None:
+    """Have the disk hold what was written to a file, or the names in a folder; raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot sync folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _make_synced(folder: Path) -> None:
+    """Make a folder and those above it, each synced into the one that holds it."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        sync(made.parent)
 
 
 def write_error(
@@ -77,5 +147,24 @@ def sha256(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _sha256(path: Path, *_: int) -> str:
+    return digest(path)
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal digits, from its bytes as they are now; raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def difference(path: Path, size: object, sha256: object) -> str:
+    """ "" where a file has the recorded size and SHA-256, else "missing" or "altered".
+
+    `size`: None where it was not recorded. Without a recorded SHA-256 nothing vouches for the bytes: "altered".
+    """
+    if not path.is_file():
+        return MISSING
+    try:
+        same = sha256 is not None and size in (None, path.stat().st_size) and digest(path) == sha256
+    except OSError:
+        return ALTERED
+    return "" if same else ALTERED

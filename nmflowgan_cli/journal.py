@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from nmflowgan_cli.files import write_error
+from nmflowgan_cli.files import sync, write_error
 
 FILE_NAME = "manifest.jsonl"
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
@@ -26,15 +26,22 @@ def records(path: Path) -> Iterator[dict[str, object]]:
 
 
 def append(path: Path, lines: bytes, hint: str = "") -> None:
-    """Add whole lines in one piece, so that several processes may write at once; NmflowganError with the `hint`."""
+    """Add whole lines in one piece, so that several processes may write at once; NmflowganError with the `hint`.
+
+    They are on the disk when this returns.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             _mend(descriptor)
             _write_whole(descriptor, lines)
+            os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if is_new:
+            sync(path.parent)
     except OSError as error:
         raise write_error(path, error, hint=hint) from None
 

@@ -1,12 +1,13 @@
 """Files that appear whole or not at all, hashes that follow the file, output folders."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
 from nmflowgan_cli.errors import NmflowganError, TrainingError
-from nmflowgan_cli.files import make_folder, replacing, sha256, write_whole
+from nmflowgan_cli.files import difference, make_folder, replacing, sha256, write_together, write_whole
 
 
 def test_a_file_appears_with_its_folders(tmp_path: Path) -> None:
@@ -30,6 +31,32 @@ def test_an_interruption_leaves_the_file_as_it_was(tmp_path: Path) -> None:
         interrupted()
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_that_belong_together_appear_all_or_not_at_all(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "deep" / "two"
+    write_together({one: b"1", two: b"2"})
+    assert (one.read_bytes(), two.read_bytes()) == (b"1", b"2")
+    (tmp_path / "blocked").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_together({tmp_path / "new": b"3", tmp_path / "blocked": b"4"})
+    with pytest.raises(OSError, match=r"File exists|Not a directory"):
+        write_together({two: b"5", one / "below": b"6"})
+    assert (one.read_bytes(), two.read_bytes()) == (b"1", b"2")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["blocked", "deep", "one", "two"]
+
+
+def test_a_difference_is_found_in_the_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_whole(path, b"right")
+    known = hashlib.sha256(b"right").hexdigest()
+    state = path.stat()
+    assert difference(path, 5, known) == difference(path, None, known) == ""
+    path.write_bytes(b"wrong")
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))  # same size, inode and time
+    assert difference(path, 5, known) == difference(path, None, known) == "altered"
+    assert difference(path, 5, None) == "altered"
+    assert difference(tmp_path, 5, known) == difference(tmp_path / "none", 5, known) == "missing"
 
 
 def test_a_file_that_cannot_be_written_is_an_error_of_the_callers_class(tmp_path: Path) -> None:

@@ -143,15 +143,17 @@ def _written(lot: Lot, container: Container, results: Iterator[_Result]) -> LotO
                 yield result.samples
 
     paths: list[Path] = []
+    proof: Facts = {}
     whole = pictures()
     try:
         first = next(whole, None)
         if first is not None:
             paths = container.write(lot.volume, chain([first], whole))
+            proof = container.proof(lot.volume)
     except OSError as error:
         raise write_error(f"to {container.root}", error, DiskError) from None
     errors = [result.error for result in taken if result.error is not None]
-    records = [record for result in taken for record in result.records]
+    records = [record | proof if record["status"] == DONE else record for one in taken for record in one.records]
     return LotOutcome(lot, DONE if paths else FAILED, records, errors, paths)
 
 
@@ -197,6 +199,8 @@ def _encoded(cut: Cut, clean: Bytes, noisy: Bytes, container: Container, known: 
             "status": DONE,
             **sample.facts,
             **origin,
+            "clean_size": len(sample.clean),
+            "noisy_size": len(sample.noisy),
             "clean_sha256": hashlib.sha256(sample.clean).hexdigest(),
             "noisy_sha256": hashlib.sha256(sample.noisy).hexdigest(),
             "tool_version": __version__,

@@ -12,6 +12,7 @@ from nmflowgan_cli.errors import DiskError, UsageError
 from nmflowgan_cli.files import write_error
 from nmflowgan_cli.journal import DONE, FILE_NAME, append, records
 from nmflowgan_cli.pairs.make import facts, inputs
+from nmflowgan_cli.pairs.outputs import differences, outputs
 from nmflowgan_cli.pairs.plan import Lot
 from nmflowgan_cli.synthesis.pipeline import Sampler
 
@@ -52,10 +53,20 @@ class History:
     def _records(self) -> dict[tuple[str, str], dict[str, Any]]:
         return {(record["split"], record["key"]): record for record in self.manifest.done()}
 
+    @cached_property
+    def _whole(self) -> set[tuple[str, str]]:
+        """The pairs whose outputs have the bytes that were recorded, as they were before this run."""
+        different = differences(self.manifest.folder, (each for one in self._records.values() for each in outputs(one)))
+        return {name for name, record in self._records.items() if different.keys().isdisjoint(outputs(record))}
+
     def finished(self, lot: Lot) -> bool:
-        """Whether every pair of the lot is there, made from the same inputs with the same settings."""
-        return self.container.holds(lot.volume) and all(
-            wanted.items() <= self._records.get((wanted["split"], wanted["key"]), {}).items()
+        """Whether every pair of the lot was made from the same inputs with the same settings, and has those bytes.
+
+        To be asked before anything is written: all recorded outputs are read once.
+        """
+        return all(
+            (wanted["split"], wanted["key"]) in self._whole
+            and wanted.items() <= self._records[wanted["split"], wanted["key"]].items()
             for wanted in self._wanted(lot)
         )
 

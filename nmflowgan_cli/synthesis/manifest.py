@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nmflowgan_cli import __version__
-from nmflowgan_cli.files import sha256
+from nmflowgan_cli.files import difference, sha256
 from nmflowgan_cli.journal import DONE, append, records
 from nmflowgan_cli.synthesis.plan import Job
 
@@ -29,6 +29,8 @@ class Record:
     weights: str
     weights_sha256: str
     input_sha256: str | None = None
+    output_size: int | None = None
+    """Bytes."""
     output_sha256: str | None = None
     error: str | None = None
     tool_version: str = field(default=__version__)
@@ -49,7 +51,7 @@ class Manifest:
         append(self.path, (self._moved(record).line() + "\n").encode(), "or use --no-manifest")
 
     def finished(self, job: Job, *, seed: int, weights_sha256: str) -> bool:
-        """Whether `job` was done before with the same input, seed, condition and weights, and its output stands."""
+        """Whether `job` was done with the same input, seed, condition and weights, and its output has those bytes."""
         record = self._last.get(self._relative(job.output), {})
         wanted = {
             "status": DONE,
@@ -62,7 +64,7 @@ class Manifest:
         }
         return (
             all(record.get(name) == value for name, value in wanted.items())
-            and job.output.exists()
+            and not difference(job.output, record.get("output_size"), record.get("output_sha256"))
             and record.get("input_sha256") == sha256_or_none(job.input)
         )
 

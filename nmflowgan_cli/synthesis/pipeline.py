@@ -12,9 +12,10 @@ from typing import TypeVar
 
 import torch
 
+from nmflowgan_cli import files
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.origin import Origin
-from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError
+from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError, PictureError
 from nmflowgan_cli.imaging import Bytes, read, refuse_unwritable, write
 from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.models.base import NoiseModel
@@ -160,8 +161,11 @@ def _do(job: Job, sampler: Sampler, skip: Callable[[Job], bool], shared: Executo
     except MemoryError:
         hint = "use fewer --workers, or cut the picture into pieces"
         return _failed(job, sampler, OutOfMemoryError(f"out of memory for {job.input}", hint))
-    record = sampler.record(job, DONE)
-    return Item(job, replace(record, input_sha256=digest, output_sha256=sha256_or_none(job.output)), notes=notes)
+    try:
+        output = {"output_size": job.output.stat().st_size, "output_sha256": files.digest(job.output)}
+    except OSError as error:
+        return _failed(job, sampler, PictureError(f"cannot read {job.output} again: {error.strerror}"))
+    return Item(job, replace(sampler.record(job, DONE), input_sha256=digest, **output), notes=notes)
 
 
 def _failed(job: Job, sampler: Sampler, error: NmflowganError) -> Item:

@@ -79,6 +79,22 @@ def test_a_bad_picture_of_several(folder: Path, weights: Path) -> None:
     assert [json.loads(line)["status"] for line in again.stdout.splitlines()] == ["failed", "skipped", "skipped"]
 
 
+def test_resume_makes_altered_outputs_again(folder: Path, weights: Path) -> None:
+    """Cut off, changed in one byte, or removed: each is made again as it was, and nothing else is."""
+    assert call(folder, "clean", *asked(weights)).returncode == 0
+    straight, path = pictures(folder / "noisy"), folder / "noisy/a.png"
+    whole = path.read_bytes()
+    for damaged in (whole[:100], whole[:-1] + bytes([whole[-1] ^ 1]), None):
+        path.unlink()
+        if damaged is not None:
+            path.write_bytes(damaged)
+        resumed = call(folder, "clean", *asked(weights, "--resume"))
+        assert (resumed.returncode, resumed.stdout) == (0, "noisy/a.png\n"), resumed.stderr
+        assert pictures(folder / "noisy") == straight
+    last = [json.loads(line) for line in (folder / "noisy/manifest.jsonl").read_text().splitlines()][-1]
+    assert last["output_size"] == len(whole)
+
+
 def test_single_file_list_on_stdin_and_folder_agree(folder: Path, weights: Path) -> None:
     single = call(folder, "clean/a.png", *asked(weights), "-o", "one.png")
     assert (single.returncode, single.stdout) == (0, "one.png\n"), single.stderr

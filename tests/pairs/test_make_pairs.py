@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,63 @@ def test_resuming_makes_what_is_missing_and_nothing_else(weights: Path, containe
         assert contents("pairs") == straight
 
 
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_resume_makes_altered_outputs_again(container: str) -> None:
+    """Cut off, changed in one byte, or removed: each is made again as it was, and nothing else is."""
+    given = ("clean", *asked("isp", "--container", container, "--shard-size", 6), "--json", "--force")
+    assert call(*given).exit_code == 0
+    straight, records = contents("pairs"), manifest()
+    by_input = [next(r for r in records if r["relative_path"] == name) for name in ("a.png", "sub/c.png", "d.png")]
+    for damage, record in zip((cut_off, change_a_byte, remove), by_input, strict=True):
+        damage(Path("pairs"), record)
+        resumed = call(*given, "--resume")
+        assert resumed.exit_code == 0, resumed.stderr
+        made = [json.loads(line) for line in resumed.stdout.splitlines()]
+        assert {one["relative_path"] for one in made} == {record["relative_path"]}
+        assert contents("pairs") == straight
+        assert "pairs skipped: 24" in call(*given, "--resume").stderr
+
+
+def changed(folder: Path, record: dict[str, Any], change: Callable[[bytes], bytes | None]) -> None:
+    """The noisy patch of a record, or the file that holds it, as `change` makes it; None removes it."""
+    path = folder / record.get("file", record.get("noisy", ""))
+    if path.suffix == ".lmdb":
+        with lmdb.open(str(path), map_size=2**26) as database, database.begin(write=True) as writing:
+            new = change(bytes(writing.get(record["key"].encode())))
+            writing.delete(record["key"].encode())
+            if new is not None:
+                writing.put(record["key"].encode(), new)
+        return
+    new = change(path.read_bytes())
+    path.unlink()
+    if new is not None:
+        path.write_bytes(new)
+
+
+def cut_off(folder: Path, record: dict[str, Any]) -> None:
+    changed(folder, record, lambda data: data[:100])
+
+
+def change_a_byte(folder: Path, record: dict[str, Any]) -> None:
+    changed(folder, record, lambda data: data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def remove(folder: Path, record: dict[str, Any]) -> None:
+    changed(folder, record, lambda data: None)
+
+
+def test_older_records_are_trusted_as_far_as_they_hold_hashes() -> None:
+    for container, made in (("folder", 0), ("lmdb", 0), ("hdf5", 24)):
+        given = ("clean", *asked("isp", "--container", container, "-o", container, "--force"))
+        assert call(*given).exit_code == 0
+        path = Path(container) / "manifest.jsonl"
+        older = [
+            {k: v for k, v in r.items() if not k.startswith("file_") and "size" not in k} for r in manifest(container)
+        ]
+        path.write_text("".join(json.dumps(record) + "\n" for record in older))
+        assert (f"pairs: {made}" if made else "pairs skipped: 24") in call(*given, "--resume").stderr
+
+
 def test_pairs_of_another_run_are_not_mixed(weights: Path) -> None:
     assert call("clean", *asked("isp")).exit_code == 0
     full = call("clean", *asked("isp"))
@@ -161,7 +219,7 @@ def test_bad_pictures_do_not_stop_the_others(weights: Path) -> None:
     Path("clean/b.jpg").write_text("text")
     write(Path("clean/small.png"), Picture(photograph(31, 80)))
     for container in ("folder", "webdataset"):
-        done = call("clean", *asked("isp", "--container", container, "-o", container))
+        done = call("clean", *asked("isp", "--container", container, "-o", container, "--force"))
         assert done.exit_code == 3, done.stderr
         errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
         assert len(errors) == 3

@@ -15,6 +15,7 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.layouts import Label
 from nmflowgan_cli.data.origin import Origin, origin_of
 from nmflowgan_cli.errors import PictureError, UsageError
+from nmflowgan_cli.files import digest
 from nmflowgan_cli.imaging import Bytes, encode_png
 
 
@@ -61,15 +62,15 @@ class Container(ABC):
         """The paths of a pair relative to `root`, by their names in the manifest."""
 
     @abstractmethod
-    def holds(self, volume: Volume) -> bool:
-        """Whether the volume is complete."""
-
-    @abstractmethod
     def write(self, volume: Volume, pictures: Iterable[Sequence[Sample]]) -> list[Path]:
         """Write the samples of each picture, whole or not at all; the paths that a user would look for.
 
         `pictures` may lack some of the volume, but not all. Raises OSError where it cannot be written.
         """
+
+    def proof(self, volume: Volume) -> dict[str, Any]:
+        """Size and SHA-256 of the file of a volume that is written; nothing where its patches are found one by one."""
+        return {}
 
     def unsupported(self, condition: Condition) -> str:
         """Why code that reads the container cannot know a camera and ISO; "" where it can."""
@@ -100,8 +101,9 @@ class FileContainer(Container):
     def places(self, volume: Volume, label: Label) -> dict[str, str]:
         return {"file": self.name(volume)}
 
-    def holds(self, volume: Volume) -> bool:
-        return (self.root / self.name(volume)).is_file()
+    def proof(self, volume: Volume) -> dict[str, Any]:
+        path = self.root / self.name(volume)
+        return {"file_size": path.stat().st_size, "file_sha256": digest(path)}
 
 
 @dataclass(frozen=True)

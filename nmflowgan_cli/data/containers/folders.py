@@ -10,7 +10,7 @@ from typing import Any
 from nmflowgan_cli.data.containers.base import Container, Sample, Volume
 from nmflowgan_cli.data.layouts import Label, Layout
 from nmflowgan_cli.data.manifest import MANIFEST_COLUMNS, MANIFEST_NAMES
-from nmflowgan_cli.files import write_whole
+from nmflowgan_cli.files import write_together, write_whole
 
 
 class FolderContainer(Container):
@@ -24,23 +24,13 @@ class FolderContainer(Container):
         clean, noisy = self.layout.paths(label)
         return {"clean": str(clean), "noisy": str(noisy)}
 
-    def holds(self, volume: Volume) -> bool:
-        labels = [label for picture in volume.labels for label in picture]
-        return all((self.root / path).is_file() for label in labels for path in self.layout.paths(label))
-
     def write(self, volume: Volume, pictures: Iterable[Sequence[Sample]]) -> list[Path]:
-        written: list[Path] = []
-        try:
-            for sample in (sample for samples in pictures for sample in samples):
-                clean, noisy = (self.root / path for path in self.layout.paths(sample.label))
-                for path, data in ((clean, sample.clean), (noisy, sample.noisy)):
-                    written.append(path)
-                    write_whole(path, data)
-        except BaseException:  # an interruption, too, leaves no clean patch without its noisy one
-            for path in written:
-                path.unlink(missing_ok=True)
-            raise
-        return written[1::2]
+        written: dict[Path, bytes] = {}
+        for sample in (sample for samples in pictures for sample in samples):
+            paths = (self.root / path for path in self.layout.paths(sample.label))
+            written.update(zip(paths, (sample.clean, sample.noisy), strict=True))
+        write_together(written)  # no clean patch without its noisy one, after an interruption, too
+        return list(written)[1::2]
 
     def finish(self, records: Sequence[Mapping[str, Any]]) -> None:
         """manifest.csv, and BasicSR's list of pairs if the layout has one."""

@@ -21,6 +21,8 @@ from nmflowgan_cli.journal import DONE, records
 FIRST_MAP = 2**26
 """Bytes of address space a database begins with; it doubles when it is full."""
 META_INFO = "meta_info.txt"
+DATABASE_SUFFIX = ".lmdb"
+"""Of the folders in records, see `Layout.database_paths`."""
 
 
 class LMDBContainer(Container):
@@ -40,11 +42,6 @@ class LMDBContainer(Container):
     def places(self, volume: Volume, label: Label) -> dict[str, str]:
         clean, noisy = self.layout.database_paths(label)
         return {"clean": str(clean), "noisy": str(noisy)}
-
-    def holds(self, volume: Volume) -> bool:
-        labels = [label for picture in volume.labels for label in picture]
-        paths = self.layout.database_paths(labels[0])
-        return all((self.root / path).is_dir() and self._has(path, labels) for path in paths)
 
     def write(self, volume: Volume, pictures: Iterable[Sequence[Sample]]) -> list[Path]:
         samples = [sample for picture in pictures for sample in picture]
@@ -74,10 +71,6 @@ class LMDBContainer(Container):
             database = self.lmdb.open(str(self.root / path), map_size=FIRST_MAP)
             self._open[path] = self._stack.enter_context(database)
         return self._open[path]
-
-    def _has(self, path: PurePosixPath, labels: Iterable[Label]) -> bool:
-        with self._told(), self._database(path).begin() as reading:
-            return all(reading.get(label.key.encode()) is not None for label in labels)
 
     def _put(self, path: PurePosixPath, values: Mapping[str, bytes]) -> None:
         """All values in one transaction, again from the start in a larger map where it is full."""

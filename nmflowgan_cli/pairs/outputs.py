@@ -1,0 +1,85 @@
+"""Outputs of recorded pairs: the files and database values that hold them, compared with size and SHA-256."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nmflowgan_cli.data.containers.base import require
+from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX
+from nmflowgan_cli.files import ALTERED, MISSING, difference
+
+READERS = 4
+"""Files that are hashed at a time."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file, or a value of a database, with what its record states."""
+
+    path: str
+    """Relative to the folder of pairs."""
+    size: int | None
+    """Bytes; None where an older record has none."""
+    sha256: str | None
+    """None where an older record has none; nothing then vouches for the bytes."""
+    key: str = ""
+    """Of the value in the database at `path`; "" for a file."""
+
+    def __str__(self) -> str:
+        return f"{self.path}#{self.key}" if self.key else self.path
+
+
+def outputs(record: Mapping[str, Any]) -> Iterator[Output]:
+    """The outputs that hold the pair of a record that is done: a file of many pairs, two PNG files, or two values."""
+    if "file" in record:
+        yield Output(record["file"], record.get("file_size"), record.get("file_sha256"))
+        return
+    for side in ("clean", "noisy"):
+        key = record["key"] if str(record[side]).endswith(DATABASE_SUFFIX) else ""
+        yield Output(record[side], record.get(f"{side}_size"), record.get(f"{side}_sha256"), key)
+
+
+def differences(folder: Path, expected: Iterable[Output]) -> dict[Output, str]:
+    """MISSING or ALTERED by output below `folder`, for those that differ from their records; reads every byte.
+
+    No database may be open in this process. Raises UsageError where lmdb is needed and not installed.
+    """
+    wanted = list(dict.fromkeys(expected))
+    plain, values = [one for one in wanted if not one.key], [one for one in wanted if one.key]
+    with ThreadPoolExecutor(READERS, "hash") as pool:
+        states = dict(
+            zip(plain, pool.map(lambda one: difference(folder / one.path, one.size, one.sha256), plain), strict=True)
+        )
+    states |= _values(folder, values)
+    return {output: state for output, state in states.items() if state}
+
+
+def _values(folder: Path, expected: Iterable[Output]) -> dict[Output, str]:
+    """The states of values of databases."""
+    states: dict[Output, str] = {}
+    with ExitStack() as stack:
+        databases = {path: _reading(folder / path, stack) for path in {output.path for output in expected}}
+        for output in expected:
+            states[output] = _value_state(databases[output.path], output)
+    return states
+
+
+def _reading(path: Path, stack: ExitStack) -> Any:
+    """A transaction that reads a database; None where there is none, or it is damaged."""
+    lmdb = require("lmdb", "lmdb")
+    try:
+        database = stack.enter_context(lmdb.open(str(path), readonly=True, lock=False, create=False))
+        return stack.enter_context(database.begin(buffers=True))
+    except lmdb.Error:
+        return None
+
+
+def _value_state(reading: Any, output: Output) -> str:
+    value = reading.get(output.key.encode()) if reading else None
+    if value is None:
+        return MISSING
+    return "" if output.size in (None, len(value)) and hashlib.sha256(value).hexdigest() == output.sha256 else ALTERED
