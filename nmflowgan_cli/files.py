@@ -1,15 +1,17 @@
-"""Files and folders: hashes, writing whole or not at all, output folders."""
+"""Files and folders: hashes, names, writing whole or not at all, output folders."""
 
 import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 
 from nmflowgan_cli.errors import DiskError, NmflowganError
@@ -21,6 +23,7 @@ DISK_REMEDIES = {
 }
 """The errors after which no other file can be written either, and what the user can do about each."""
 
+LONGEST_STEM = 120
 MISSING, ALTERED = "missing", "altered"
 """The ways in which a file can differ from its record, see `difference`."""
 
@@ -168,3 +171,26 @@ def difference(path: Path, size: object, sha256: object) -> str:
     except OSError:
         return ALTERED
     return "" if same else ALTERED
+
+
+def stem(relative_path: str, repeat: int | None = None, *, apart: bool = False) -> str:
+    """A name for a file out of any path: ASCII letters, digits, "_" and "-", at most 140 characters.
+
+    Folders are joined by "_", the suffix is dropped, and `repeat` becomes "_r0", "_r1" ... Where other characters had
+    to be replaced, the path is absolute or climbs, the name is too long, or `apart`, eight digits of a hash keep it
+    apart from others.
+    """
+    path = PurePosixPath(relative_path)
+    joined = "_".join((*path.parent.parts, path.stem))
+    plain = re.sub(r"[. ]", "_", joined)
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", plain)
+    if apart or safe != plain or len(safe) > LONGEST_STEM or ".." in path.parts or not safe:
+        hashed = relative_path.encode("utf-8", "surrogatepass")
+        safe = f"{safe[:LONGEST_STEM]}_{hashlib.sha256(hashed).hexdigest()[:8]}"
+    return safe if repeat is None else f"{safe}_r{repeat}"
+
+
+def shared_stems(paths: Iterable[str]) -> set[str]:
+    """The stems, in lower case, that several paths have: those of a/b.png and a_b.png."""
+    counts = Counter(stem(path).lower() for path in paths)
+    return {name for name, count in counts.items() if count > 1}

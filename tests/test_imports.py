@@ -21,7 +21,7 @@ LAYERS = (
     ("models",),
     ("metrics",),
     ("conditions", "imaging", "randomness", "runtime", "tiling"),
-    ("journal",),
+    ("journal", "lock"),
     ("files", "notices", "reflection"),
     ("errors",),
 )

@@ -113,7 +113,7 @@ def evaluate_denoisers(options: DenoisingOptions) -> None:
     paths = [*options.denoisers, *(_trained(options) if options.table else ())]
     denoisers = [open_denoiser(path, device) for path in paths]
     gathered = Gathered(spread({pair.condition for pair in pairs}, options.gallery if options.report else 0))
-    rows = judge(_tracked(pairs, quiet=options.quiet), denoisers, look=_shown_to(options.pictures, gathered))
+    rows = judge(_tracked(pairs, quiet=options.quiet), denoisers, look=_shown_to(options.pictures, gathered, pairs))
     data = {"pairs": str(options.data), "split": options.split or "val", "pictures": len(rows[0].pictures)}
     data["noise"] = stated(census_of(pairs))
     facts = denoising_json(rows, data)
@@ -199,13 +199,16 @@ def _tracked(pairs: "Sequence[Paired]", *, quiet: bool) -> "Iterator[Paired]":
     yield from track(pairs, "denoising", console=console, disable=hidden, transient=True)
 
 
-def _shown_to(folder: Path | None, gathered: "Gathered") -> "Look":
+def _shown_to(folder: Path | None, gathered: "Gathered", pairs: "Sequence[Paired]") -> "Look":
     """What looks at the pictures: the crops of the page, and those of the folder, if they are wanted."""
+    from nmflowgan_cli.files import shared_stems
     from nmflowgan_cli.report.denoised_crops import show
+
+    shared = shared_stems(pair.name for pair in pairs)
 
     def look(pair: "Paired", clean: Any, noisy: Any, made: Any) -> None:
         gathered(pair, clean, noisy, made)
         if folder:
-            show(folder, pair, clean, noisy, made)
+            show(folder, pair, clean, noisy, made, shared=shared)
 
     return look

@@ -188,16 +188,15 @@ def make_pairs(
         if found and verbose and not quiet:
             typer.echo(f"{found.path or found.name}, sha256 {found.sha256}", err=True)
         history = History(PairManifest(output), place, sampler)
-        if resume or shard:
-            history.refuse_others(lots)
-        if not resume:
-            history.refuse_made(own)
         make_folder(output)
         failed = share(prepared.plan.failed, shard)
         total = sum(len(lot.cuts) for lot in own)
         tally = _Tally(json=json)
         begin = time.monotonic()
-        with reporter(total, quiet=quiet, results=json or (verbose and not quiet), null=null) as report:
+        with (
+            history.held(lots, own, shard=shard, resume=resume),
+            reporter(total, quiet=quiet, results=json or (verbose and not quiet), null=null) as report,
+        ):
             _make(own, failed, history, report, tally, resume=resume, workers=workers)
         if not quiet:
             typer.echo(f"{tally.summary()}, seconds: {time.monotonic() - begin:.1f}", err=True)

@@ -129,12 +129,16 @@ def synthesize(
         return
     make_folder(prepared.folder)
     sampler = found.sampler(seed=seed, device=device, precision=precision, tile=tile, batch=batch)
-    if verbose and not quiet:
-        typer.echo(f"{found.path or found.name}, sha256 {found.sha256}", err=True)
     begin, done = time.monotonic(), []
-    if not quiet:
-        typer.echo(f"pictures: {len(prepared.jobs)}, weights: {sampler.weights}, device: {sampler.device}", err=True)
-    with reporter(len(prepared.jobs), quiet=quiet, results=results, null=null) as report:
+    with (
+        prepared.held(found.sha256),
+        reporter(len(prepared.jobs), quiet=quiet, results=results, null=null) as report,
+    ):
+        if verbose and not quiet:
+            typer.echo(f"{found.path or found.name}, sha256 {found.sha256}", err=True)
+        if not quiet:
+            planned = f"pictures: {len(prepared.jobs)}, weights: {sampler.weights}, device: {sampler.device}"
+            typer.echo(planned, err=True)
         _make(prepared, sampler, report, done, workers=workers, json=json, quiet=quiet)
     if not quiet:
         typer.echo(f"{_summary(done)}, seconds: {time.monotonic() - begin:.1f}", err=True)

@@ -7,15 +7,11 @@ https://github.com/swz30/Restormer, https://github.com/megvii-research/NAFNet, h
 https://abdokamel.github.io/sidd/.
 """
 
-import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from nmflowgan_cli.data.sidd_instances import FIRST_FRAME, SceneInstance
 from nmflowgan_cli.errors import UsageError
-
-LONGEST_STEM = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +19,7 @@ class Label:
     """The parts of a pair's name: a patch of a picture."""
 
     stem: str
-    """Names the noisy picture that the patch is cut from; letters, digits, "_" and "-" only, see `stem`."""
+    """Names the noisy picture that the patch is cut from; letters, digits, "_" and "-" only, see `files.stem`."""
     split: str
     """"train" or "val"."""
     instance: SceneInstance
@@ -98,18 +94,3 @@ def layout(name: str) -> Layout:
     if name not in LAYOUTS:
         raise UsageError(f"unknown layout {name!r}", f"one of {', '.join(LAYOUTS)}")
     return LAYOUTS[name]
-
-
-def stem(relative_path: str, repeat: int | None = None, *, apart: bool = False) -> str:
-    """A name for a picture out of its relative path: ASCII letters, digits, "_" and "-", at most 140 characters.
-
-    Folders are joined by "_", the suffix is dropped, and `repeat` becomes "_r0", "_r1" ... Where other characters had
-    to be replaced, the name is too long, or `apart`, eight digits of a hash keep it apart from others.
-    """
-    path = PurePosixPath(relative_path)
-    joined = "_".join((*path.parent.parts, path.stem))
-    plain = re.sub(r"[. ]", "_", joined)
-    safe = re.sub(r"[^A-Za-z0-9_-]", "_", plain)
-    if apart or safe != plain or len(safe) > LONGEST_STEM:
-        safe = f"{safe[:LONGEST_STEM]}_{hashlib.sha256(relative_path.encode()).hexdigest()[:8]}"
-    return safe if repeat is None else f"{safe}_r{repeat}"

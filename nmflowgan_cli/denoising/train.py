@@ -25,7 +25,7 @@ from nmflowgan_cli.training import distributed
 from nmflowgan_cli.training.learner import Learner, Metrics, Stateful
 from nmflowgan_cli.training.loop import Progress, TrainingOutcome, train
 from nmflowgan_cli.training.monitor import Monitor
-from nmflowgan_cli.training.run import ELSEWHERE, TrainingRequest, export, named, refuse_other_training
+from nmflowgan_cli.training.run import ELSEWHERE, TrainingRequest, export, held, named, refuse_other_training
 from nmflowgan_cli.training.sources import notice_noiseless, pairs_line, read_splits
 
 TRIAL_STEPS = 5
@@ -97,22 +97,23 @@ def run_denoiser(request: TrainingRequest, *, progress: Progress) -> TrainingOut
     make_folder(request.run, ELSEWHERE, TrainingError)
     learner = fresh_learner(recipe, name, noise, device, seed=request.seed)
     monitor = Monitor(learner, header, request.run, steps=recipe.steps)
-    outcome = train(
-        learner,
-        recipe,
-        source,
-        monitor,
-        request.options(device),
-        settings=facts,
-        seed=request.seed,
-        progress=progress,
-    )
-    if not outcome.finished:
-        return outcome
-    learned_from = "real noise" if noise.name == REAL else f"noise of {noise.name}"
-    title = f"{architecture(name).title} that learned from {learned_from}"
-    weights = export(learner, recipe, monitor, title, command=request.command, seed=request.seed)
-    return replace(outcome, weights=weights)
+    with held(request.run):
+        outcome = train(
+            learner,
+            recipe,
+            source,
+            monitor,
+            request.options(device),
+            settings=facts,
+            seed=request.seed,
+            progress=progress,
+        )
+        if not outcome.finished:
+            return outcome
+        learned_from = "real noise" if noise.name == REAL else f"noise of {noise.name}"
+        title = f"{architecture(name).title} that learned from {learned_from}"
+        weights = export(learner, recipe, monitor, title, command=request.command, seed=request.seed)
+        return replace(outcome, weights=weights)
 
 
 def fresh_learner(

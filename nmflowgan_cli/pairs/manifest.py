@@ -1,20 +1,27 @@
 """manifest.jsonl of a folder of pairs: a record a pair, and the pairs that a resumed run skips."""
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from nmflowgan_cli.data.containers import Container
+from nmflowgan_cli.data.manifest import MANIFEST_NAMES
 from nmflowgan_cli.errors import DiskError, UsageError
 from nmflowgan_cli.files import write_error
 from nmflowgan_cli.journal import DONE, FILE_NAME, append, records
+from nmflowgan_cli.lock import locked, unfinished
 from nmflowgan_cli.pairs.make import facts, inputs
 from nmflowgan_cli.pairs.outputs import differences, outputs
 from nmflowgan_cli.pairs.plan import Lot
 from nmflowgan_cli.synthesis.pipeline import Sampler
+
+SETTINGS = ("camera", "iso", "repeat", "relative_path", "noise", "weights_sha256", "seed")
+"""What makes the noise of a pair; without those of these that its record has, it is another pair."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,12 @@ class PairManifest:
     def size(self) -> int:
         """Bytes of all records; it only ever grows."""
         return self.path.stat().st_size if self.path.exists() else 0
+
+    def outputs(self) -> set[str]:
+        """The files and databases of all pairs that were ever done, and the list of pairs that goes with them."""
+        done = [record for record in records(self.path) if record.get("status") == DONE]
+        found = {str(record[name]) for record in done for name in ("file", "clean", "noisy") if name in record}
+        return found | ({MANIFEST_NAMES[0]} if found else set())
 
     def done(self) -> list[dict[str, Any]]:
         """The last record of every pair that is done, by split and key: shards finish in any order."""
@@ -70,6 +83,30 @@ class History:
             for wanted in self._wanted(lot)
         )
 
+    @contextmanager
+    def held(self, lots: Sequence[Lot], own: Sequence[Lot], *, shard: str | None, resume: bool) -> Iterator[None]:
+        """Hold the folder, which exists, against other runs; raises UsageError where `lots` do not go with its pairs.
+
+        `own`: the lots of this shard.
+        """
+
+        def check() -> None:
+            if resume or shard:
+                self.refuse_others(lots)
+                self.refuse_other_settings(lots)
+                self.refuse_strangers(own)
+            if not resume:
+                self.refuse_made(own)
+
+        job = self._identity(lots, shard) if shard else ""
+        with locked(self.manifest.folder, job=job, shard=shard, planned=self.places(own), check=check):
+            yield
+
+    def _identity(self, lots: Iterable[Lot], shard: str) -> str:
+        """A hash that the shards of one job have in common, and other jobs do not."""
+        made = [(lot.volume.split, lot.volume.number, facts(cut, self.sampler)) for lot in lots for cut in lot.cuts]
+        return hashlib.sha256(repr((shard.partition("/")[2], made)).encode()).hexdigest()
+
     def refuse_made(self, lots: Iterable[Lot]) -> None:
         """Raise UsageError where a pair of `lots` was made before."""
         for label in (label for lot in lots for cut in lot.cuts for label in cut.labels):
@@ -93,6 +130,40 @@ class History:
                     f"{self.manifest.folder} holds pair {'/'.join(name)}, which this command would not make there",
                     "resume with the same inputs and options, or choose another -o",
                 )
+
+    def refuse_other_settings(self, lots: Iterable[Lot]) -> None:
+        """Raise UsageError where a pair of `lots` was made with another seed, condition or noise."""
+        for wanted in (wanted for lot in lots for cut in lot.cuts for wanted in facts(cut, self.sampler)):
+            record = self._records.get((wanted["split"], wanted["key"]), {})
+            other = [f"{key} was {record[key]}" for key in SETTINGS if record.get(key, wanted[key]) != wanted[key]]
+            if other:
+                raise UsageError(
+                    f"pair {wanted['split']}/{wanted['key']} of {self.manifest.folder} has other settings: "
+                    f"{', '.join(other)}",
+                    "resume with the same options, or choose another -o",
+                )
+
+    def refuse_strangers(self, lots: Iterable[Lot]) -> None:
+        """Raise UsageError for a file at the place of an output that no earlier run recorded or was about to make."""
+        ours = self.manifest.outputs() | unfinished(self.manifest.folder)
+        strangers = [name for name in self.places(lots) if name not in ours and (self.manifest.folder / name).exists()]
+        if strangers:
+            more = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
+            raise UsageError(
+                f"{self.manifest.folder / strangers[0]}{more} would be replaced, and {FILE_NAME} does not list it",
+                "move it away, or choose another -o",
+            )
+
+    def places(self, lots: Iterable[Lot]) -> list[str]:
+        """The files and databases of `lots`, relative to the folder, and the lists of the container."""
+        found = {
+            path: None
+            for lot in lots
+            for cut in lot.cuts
+            for label in cut.labels
+            for path in self.container.places(lot.volume, label).values()
+        }
+        return [*found, *self.container.lists]
 
     def _wanted(self, lot: Lot) -> list[dict[str, Any]]:
         """The values that the records must have; paths of inputs may differ."""

@@ -1,7 +1,6 @@
 """Plan of the pairs to make: inputs and options in, patches with their names out."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -10,12 +9,13 @@ from pathlib import Path
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.containers import Volume
-from nmflowgan_cli.data.layouts import Label, stem
+from nmflowgan_cli.data.layouts import Label
 from nmflowgan_cli.data.manifest import Pair
 from nmflowgan_cli.data.origin import UNSTATED, Origin
 from nmflowgan_cli.data.reading import scene_of
 from nmflowgan_cli.data.sidd_instances import SceneInstance, find_frame, find_instance
 from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError
+from nmflowgan_cli.files import shared_stems, stem
 from nmflowgan_cli.imaging import read, size
 from nmflowgan_cli.pairs.cutting import detailed, patches
 from nmflowgan_cli.pairs.identity import Identity, identities
@@ -119,7 +119,7 @@ class PairPlan:
 def synthetic_takes(sources: Sequence[CleanPicture], drawn: Choices, *, repeats: int, seed: int) -> list[Take]:
     """A take for every picture and repeat, with the conditions and random numbers that `synthesize` gives them."""
     numbers = range(repeats) if repeats > 1 else (None,)
-    shared = _shared_stems(source.seed_path for source in sources)
+    shared = shared_stems(source.seed_path for source in sources)
     return [
         Take(
             source.path,
@@ -136,16 +136,10 @@ def synthetic_takes(sources: Sequence[CleanPicture], drawn: Choices, *, repeats:
     ]
 
 
-def _shared_stems(relative_paths: Iterable[str]) -> set[str]:
-    """The stems, in lower case, that several paths have: those of a/b.png and a_b.png."""
-    counts = Counter(stem(path).lower() for path in relative_paths)
-    return {name for name, count in counts.items() if count > 1}
-
-
 def real_takes(pairs: Iterable[Pair]) -> list[Take]:
     """A take for every real pair, in the data's own split."""
     pairs = list(pairs)
-    shared = _shared_stems(pair.name for pair in pairs)
+    shared = shared_stems(pair.name for pair in pairs)
     return [
         Take(
             pair.clean,

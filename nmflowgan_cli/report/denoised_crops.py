@@ -11,6 +11,7 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.denoising.quality import psnr
 from nmflowgan_cli.errors import PictureError
+from nmflowgan_cli.files import stem
 from nmflowgan_cli.imaging import Picture, write
 from nmflowgan_cli.report.crops import SIDE, Example, telling_place
 
@@ -23,8 +24,18 @@ GAP, CAPTION, LETTERS = 8, 20, 14
 """Gap, height of a caption and size of its letters, in pixels of the strip."""
 
 
-def show(folder: Path, pair: Paired, clean: Bytes, noisy: Bytes, made: Mapping[str, Bytes]) -> Path:
-    """Write the strip of a picture as PNG, named after the pair, and return its path; raises PictureError.
+def show(
+    folder: Path,
+    pair: Paired,
+    clean: Bytes,
+    noisy: Bytes,
+    made: Mapping[str, Bytes],
+    *,
+    shared: Collection[str] = (),
+) -> Path:
+    """Write the strip of a picture as PNG into `folder`, named after the pair; returns its path, raises PictureError.
+
+    `shared`: the stems that several pairs have, see `files.shared_stems`; whatever a name holds, it is one file there.
 
     All pictures are (H, W, 3) uint8; captions give the PSNR of the whole picture.
     """
@@ -32,7 +43,7 @@ def show(folder: Path, pair: Paired, clean: Bytes, noisy: Bytes, made: Mapping[s
     top, left = telling_place(clean, STRIP_SIDE)
     crop = np.s_[top : top + STRIP_SIDE, left : left + STRIP_SIDE]
     captions = [name if name == "clean" else f"{name}  {psnr(clean, one):.2f} dB" for name, one in pictures.items()]
-    path = folder / f"{'_'.join(Path(pair.name).with_suffix('').parts)}.png"
+    path = folder / f"{stem(pair.name, apart=stem(pair.name).lower() in shared)}.png"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

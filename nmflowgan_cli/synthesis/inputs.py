@@ -4,10 +4,14 @@ import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path, PurePath
 
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import FORMATS
+from nmflowgan_cli.journal import FILE_NAME, records
+from nmflowgan_cli.notices import notice
 
 STDIN = "-"
 
@@ -20,6 +24,8 @@ class CleanPicture:
     relative: PurePath
     searched: bool = field(default=False, compare=False)
     """It was met in a folder or by a pattern, not named by the user."""
+    made_in: Path | None = field(default=None, compare=False)
+    """The folder with a journal of this tool that it was met in, below the one that was searched."""
 
     @property
     def seed_path(self) -> str:
@@ -40,14 +46,21 @@ def find_pictures(
     A file keeps its name; a file of a folder, its path in the folder; a match of a pattern, its path below the
     part without wildcards; a path listed on stdin ("-", the bytes `listed`), that path itself if it is relative and
     does not climb. With `relative_to`, all keep their path below that folder instead. The list is separated by NUL
-    if `null`, or if it holds any, else by line ends. The folder `without` (the output) is not searched.
+    if `null`, or if it holds any, else by line ends. The folder `without` (the output) is not searched, nor are folders
+    below a searched one that hold a journal of this tool: their pictures have noise already. A notice names them.
     Raises UsageError for an input that matches nothing, and for a picture that does not lie below `relative_to`.
     """
     found: dict[CleanPicture, None] = {}
     for text in inputs:
         named = _listed(listed, null=null) if text == STDIN else _named(text)
         kept = [source for source in named if not (without and source.searched and _is_below(source.path, without))]
-        found.update(dict.fromkeys(kept or named))  # where all lie there, the user means the folder itself
+        kept = kept or named  # where all lie there, the user means the folder itself
+        clean = [source for source in kept if not source.made_in]
+        for folder in dict.fromkeys(source.made_in for source in kept if source.made_in):
+            notice(f"{folder} holds outputs of nmflowgan and is left out (name it to take its pictures)")
+        if not clean:
+            raise UsageError(f"{text} holds outputs of nmflowgan only", "name their folder itself to take them")
+        found.update(dict.fromkeys(clean))
     if relative_to is None:
         return list(found)
     return list({source.relative: source for source in (_below(one, relative_to) for one in found)}.values())
@@ -81,7 +94,21 @@ def _folder(folder: Path, prefix: PurePath) -> list[CleanPicture]:
     paths = sorted(_walk(folder))
     if not paths:
         raise UsageError(f"folder {folder} holds no pictures", f"pictures end in {', '.join(FORMATS)}")
-    return [CleanPicture(path, prefix / path.relative_to(folder), searched=True) for path in paths]
+    return [_searched(path, folder, prefix) for path in paths]
+
+
+def _searched(path: Path, folder: Path, prefix: PurePath) -> CleanPicture:
+    """A picture that was met below `folder`, which has the relative path `prefix`."""
+    relative = path.relative_to(folder)
+    between = [folder / parent for parent in relative.parents if parent.parts]
+    made_in = next((each for each in reversed(between) if _is_made(each)), None)
+    return CleanPicture(path, prefix / relative, searched=True, made_in=made_in)
+
+
+@lru_cache(maxsize=4096)
+def _is_made(folder: Path) -> bool:
+    """Whether a folder holds a journal of this tool."""
+    return any("tool_version" in record and "status" in record for record in islice(records(folder / FILE_NAME), 20))
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -100,7 +127,7 @@ def _is_picture(path: Path) -> bool:
 def _pattern(text: str) -> list[CleanPicture]:
     fixed, pattern = _divided(Path(text))
     paths = [fixed / match for match in sorted(glob.glob(str(pattern), root_dir=fixed, recursive=True))]  # noqa: PTH207
-    sources = [CleanPicture(path, path.relative_to(fixed), searched=True) for path in paths if _is_picture(path)]
+    sources = [_searched(path, fixed, PurePath()) for path in paths if _is_picture(path)]
     if not sources:
         raise UsageError(f"pattern {text} matches no pictures", f"pictures end in {', '.join(FORMATS)}")
     return sources

@@ -9,6 +9,7 @@ from pathlib import Path
 from nmflowgan_cli import __version__
 from nmflowgan_cli.files import difference, sha256
 from nmflowgan_cli.journal import DONE, append, records
+from nmflowgan_cli.lock import unfinished
 from nmflowgan_cli.synthesis.plan import Job
 
 
@@ -53,20 +54,30 @@ class Manifest:
     def finished(self, job: Job, *, seed: int, weights_sha256: str) -> bool:
         """Whether `job` was done with the same input, seed, condition and weights, and its output has those bytes."""
         record = self._last.get(self._relative(job.output), {})
-        wanted = {
-            "status": DONE,
-            "camera": job.condition.camera,
-            "iso": job.condition.iso,
-            "seed": seed,
-            "repeat": job.repeat,
-            "relative_path": job.relative_path,
-            "weights_sha256": weights_sha256,
-        }
+        wanted = {"status": DONE, **_settings(job, seed, weights_sha256)}
         return (
             all(record.get(name) == value for name, value in wanted.items())
             and not difference(job.output, record.get("output_size"), record.get("output_sha256"))
             and record.get("input_sha256") == sha256_or_none(job.input)
         )
+
+    def stranger(self, job: Job, *, seed: int, weights_sha256: str) -> str:
+        """Why a file at the output of `job` was not made like it; "" where it was, or where a run cut off made it."""
+        name = self._relative(job.output)
+        record = self._last_done.get(name)
+        if record is None:
+            return "" if name in self._unfinished else f"is not listed in {self.path}"
+        wanted = _settings(job, seed, weights_sha256)
+        other = [f"{key} was {record.get(key)}" for key, value in wanted.items() if record.get(key) != value]
+        return f"was made with other settings: {', '.join(other)}" if other else ""
+
+    @cached_property
+    def _unfinished(self) -> set[str]:
+        return unfinished(self.path.parent)
+
+    @cached_property
+    def _last_done(self) -> dict[str, dict[str, object]]:
+        return {str(record.get("output")): record for record in records(self.path) if record.get("status") == DONE}
 
     @cached_property
     def _last(self) -> dict[str, dict[str, object]]:
@@ -77,6 +88,18 @@ class Manifest:
 
     def _moved(self, record: Record) -> Record:
         return Record(**{**asdict(record), "output": self._relative(record.output)})
+
+
+def _settings(job: Job, seed: int, weights_sha256: str) -> dict[str, object]:
+    """What makes the noise of a job, as its record has it."""
+    return {
+        "camera": job.condition.camera,
+        "iso": job.condition.iso,
+        "seed": seed,
+        "repeat": job.repeat,
+        "relative_path": job.relative_path,
+        "weights_sha256": weights_sha256,
+    }
 
 
 def sha256_or_none(path: Path) -> str | None:

@@ -1,12 +1,17 @@
 """Request of the command line as one value, and its jobs. No torch here: mistakes are reported at once."""
 
-from collections.abc import Mapping
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.journal import FILE_NAME
+from nmflowgan_cli.lock import locked
 from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.inputs import STDIN, find_pictures
 from nmflowgan_cli.synthesis.manifest import Manifest
@@ -47,14 +52,55 @@ class Prepared:
     """The manifest to append records to."""
     history: Manifest | None
     """The manifest of the earlier run; None unless it is resumed."""
-    skip_existing: bool
+    on_exists: str
     seed: int
+    shard: str | None
+    identity: str
+    """Of what all shards make together, but for the weights."""
+    is_file: bool
+    """The output is a file, not a folder."""
 
     def skip(self, job: Job, weights_sha256: str) -> bool:
         """Whether `job` is to be left as it is."""
-        if self.history is not None:
-            return self.history.finished(job, seed=self.seed, weights_sha256=weights_sha256)
-        return self.skip_existing and job.output.exists()
+        if self.history is None:
+            return self.on_exists == "skip" and job.output.exists()
+        if self.history.finished(job, seed=self.seed, weights_sha256=weights_sha256):
+            return True
+        return self.on_exists == "skip" and bool(self._stranger(job, weights_sha256))
+
+    @contextmanager
+    def held(self, weights_sha256: str) -> Iterator[None]:
+        """Hold the output folder, which exists, against other runs; raises UsageError as `refuse_others`."""
+        if self.is_file:
+            self.refuse_others(weights_sha256)
+            yield
+            return
+        names = [job.output.relative_to(self.folder).as_posix() for job in self.jobs]
+        job = f"{self.identity} {weights_sha256}" if self.shard else ""
+        check = partial(self.refuse_others, weights_sha256)
+        with locked(self.folder, job=job, shard=self.shard, planned=names, check=check):
+            yield
+
+    def refuse_others(self, weights_sha256: str) -> None:
+        """Raise UsageError for an existing output that this run may not replace."""
+        if self.on_exists != "error":
+            return
+        if self.history is None:
+            refuse_existing(self.jobs)
+            return
+        found = [(job, reason) for job in self.jobs if (reason := self._stranger(job, weights_sha256))]
+        if found:
+            job, reason = found[0]
+            more = f" (and {len(found) - 1} more like it)" if len(found) > 1 else ""
+            raise UsageError(
+                f"output {job.output} {reason}{more}", "--on-exists overwrite replaces it, or choose another -o"
+            )
+
+    def _stranger(self, job: Job, weights_sha256: str) -> str:
+        """Why an existing output is not of an earlier run of this kind; "" where it is, or does not exist."""
+        if self.history is None or not os.path.lexists(job.output):
+            return ""
+        return self.history.stranger(job, seed=self.seed, weights_sha256=weights_sha256)
 
 
 def prepare(request: SynthesisRequest, vocabulary: Vocabulary) -> Prepared:
@@ -67,7 +113,8 @@ def prepare(request: SynthesisRequest, vocabulary: Vocabulary) -> Prepared:
     )
     single = len(request.inputs) == 1 and request.inputs[0] != STDIN and Path(request.inputs[0]).is_file()
     names = naming(request.output, single=single, format=request.format, repeats=request.repeats)
-    jobs = share(plan(sources, names, drawn, request.seed), request.shard)
+    planned = plan(sources, names, drawn, request.seed)
+    jobs = share(planned, request.shard)
     if request.on_exists == "error" and not request.resume:
         refuse_existing(jobs)
     folder = request.output.parent if names.is_file else request.output
@@ -78,9 +125,19 @@ def prepare(request: SynthesisRequest, vocabulary: Vocabulary) -> Prepared:
         folder,
         manifest if wanted else None,
         manifest if request.resume else None,
-        request.on_exists == "skip",
+        request.on_exists,
         request.seed,
+        request.shard,
+        _identity(request, planned),
+        names.is_file,
     )
+
+
+def _identity(request: SynthesisRequest, planned: Sequence[Job]) -> str:
+    """A hash that the shards of one job have in common, and other jobs do not."""
+    shards = (request.shard or "").partition("/")[2]
+    facts = [(job.relative_path, job.repeat, str(job.condition), job.output.name) for job in planned]
+    return hashlib.sha256(repr((request.seed, shards, facts)).encode()).hexdigest()
 
 
 def shard_of(environment: Mapping[str, str]) -> str | None:

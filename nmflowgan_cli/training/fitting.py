@@ -11,7 +11,7 @@ from nmflowgan_cli.models.gaussian import FITS, GaussianNoise, LoadedPair, level
 from nmflowgan_cli.models.registry import architecture
 from nmflowgan_cli.training import card
 from nmflowgan_cli.training.loop import Progress, TrainingOutcome
-from nmflowgan_cli.training.run import ELSEWHERE, WEIGHTS, TrainingRequest, named
+from nmflowgan_cli.training.run import ELSEWHERE, WEIGHTS, TrainingRequest, held, named
 from nmflowgan_cli.training.sources import pairs_line, read_splits
 
 
@@ -53,8 +53,10 @@ def run_fit(request: TrainingRequest, *, progress: Progress) -> TrainingOutcome:
         training={"model": request.architecture},
     )
     make_folder(request.run, ELSEWHERE, TrainingError)
-    save_weights(path, model.state_dict(), header)
-    write_whole(request.run / card.FILE, _card(header, request, seconds=monotonic() - began).encode(), TrainingError)
+    with held(request.run):
+        save_weights(path, model.state_dict(), header)
+        text = _card(header, request, seconds=monotonic() - began)
+        write_whole(request.run / card.FILE, text.encode(), TrainingError)
     return TrainingOutcome(step=0, finished=True, interrupted=False, weights=path)
 
 

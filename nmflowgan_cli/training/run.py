@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -15,6 +16,7 @@ from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.errors import TrainingError, UsageError
 from nmflowgan_cli.files import make_folder, write_whole
+from nmflowgan_cli.lock import locked
 from nmflowgan_cli.models.registry import architecture, load_reference
 from nmflowgan_cli.notices import notice
 from nmflowgan_cli.runtime import resolve_device
@@ -110,7 +112,7 @@ def run_training(request: TrainingRequest, *, progress: Progress) -> TrainingOut
         notice("no validation: no held-out pairs are of a camera and ISO that the model learns, and none are simulated")
     make_folder(request.run, ELSEWHERE, TrainingError)
     options = request.options(device)
-    with distributed.processes(device, batch=recipe.batch):
+    with held(request.run), distributed.processes(device, batch=recipe.batch):
         return train_model(
             recipe, source, header, options, seed=request.seed, progress=progress, start=start, validation=validation
         )
@@ -191,6 +193,11 @@ def named(vocabulary: Vocabulary, camera_name: str) -> Vocabulary:
             "say which by --camera",
         )
     return replace(vocabulary, names={vocabulary.cameras[0]: camera_name})
+
+
+def held(run: Path) -> AbstractContextManager[None]:
+    """Hold the folder of a training, which exists, against other runs; NmflowganError naming the one that has it."""
+    return locked(run) if distributed.leads() else nullcontext()
 
 
 def refuse_other_training(run: Path, *, resume: bool) -> None:

@@ -95,6 +95,66 @@ def test_resume_makes_altered_outputs_again(folder: Path, weights: Path) -> None
     assert last["output_size"] == len(whole)
 
 
+def test_resume_replaces_nothing_that_is_not_its_own(folder: Path, weights: Path) -> None:
+    """A file of the user's, and results of another seed, weights or condition, are refused by name."""
+    (folder / "noisy").mkdir()
+    (folder / "noisy/a.png").write_bytes(b"the user's")
+    refused = call(folder, "clean", *asked(weights, "--resume"))
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "error: output noisy/a.png is not listed in noisy/manifest.jsonl "
+        "(--on-exists overwrite replaces it, or choose another -o)\n"
+    )
+    assert [path.name for path in (folder / "noisy").iterdir()] == ["a.png"]
+    assert call(folder, "clean", *asked(weights, "--resume", "--on-exists", "skip")).returncode == 0
+    assert (folder / "noisy/a.png").read_bytes() == b"the user's"
+    assert call(folder, "clean", *asked(weights, "--resume", "--on-exists", "overwrite")).returncode == 0
+    before = pictures(folder / "noisy")
+    for other, told in (
+        (asked(weights, "--seed", 1), "seed was 0"),
+        (asked(weights, iso=800), "iso was 400"),
+        (asked("isp"), "weights_sha256 was"),  # type: ignore[arg-type]
+    ):
+        refused = call(folder, "clean", *other, "--resume")
+        assert refused.returncode == 2
+        assert refused.stderr.startswith(f"error: output noisy/a.png was made with other settings: {told}")
+        assert "(and 2 more like it)" in refused.stderr
+    assert pictures(folder / "noisy") == before
+    assert call(folder, "clean", *asked(weights, "--resume", "--seed", 1, "--on-exists", "overwrite")).returncode == 0
+    assert all(before[name] != data for name, data in pictures(folder / "noisy").items())
+
+
+def test_a_killed_run_is_resumed_by_the_same_command(
+    folder: Path, weights: Path, long_run: subprocess.Popen[str]
+) -> None:
+    """What it had written and not yet recorded is its own; a second run meanwhile is refused."""
+    second = call(folder, "clean", *asked(weights, "--repeats", 500, "--seed", 1, "--resume"))
+    assert second.returncode in (1, 2)
+    assert second.stderr.startswith("error: noisy is in use by process") or "other settings" in second.stderr
+    long_run.kill()
+    long_run.communicate()
+    last = {record["seed"] for record in map(json.loads, (folder / "noisy/manifest.jsonl").read_text().splitlines())}
+    assert last == {0}
+    resumed = call(folder, "clean", *asked(weights, "--repeats", 500, "--resume", "-q", "--shard", "1/40"))
+    assert resumed.returncode == 0, resumed.stderr
+
+
+def test_outputs_below_the_inputs_are_no_inputs(folder: Path, weights: Path) -> None:
+    for name in ("clean/one", "clean/two", "clean/sub/three"):
+        done = call(folder, "clean", *asked(weights, "-o", name))
+        assert "pictures: 3," in done.stderr
+    assert done.stderr.splitlines()[:2] == [
+        f"clean/{name} holds outputs of nmflowgan and is left out (name it to take its pictures)"
+        for name in ("one", "two")
+    ]
+    assert "left out" not in call(folder, "clean/**/*.jpg", *asked(weights, "-o", "four")).stderr
+    pattern = call(folder, "clean/**/*.png", *asked(weights, "-o", "five"))
+    assert "pictures: 2," in pattern.stderr
+    named = call(folder, "clean/one", *asked(weights, "-o", "six"))
+    assert "pictures: 3," in named.stderr
+    assert "left out" not in named.stderr
+
+
 def test_single_file_list_on_stdin_and_folder_agree(folder: Path, weights: Path) -> None:
     single = call(folder, "clean/a.png", *asked(weights), "-o", "one.png")
     assert (single.returncode, single.stdout) == (0, "one.png\n"), single.stderr

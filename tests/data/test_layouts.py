@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.data.layouts import LAYOUTS, Label, layout, stem
+from nmflowgan_cli.data.layouts import LAYOUTS, Label, layout
 from nmflowgan_cli.data.sidd_instances import SceneInstance, find_instance
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.files import stem
 
 
 def label(**changes: object) -> Label:

@@ -187,6 +187,27 @@ def remove(folder: Path, record: dict[str, Any]) -> None:
     changed(folder, record, lambda data: None)
 
 
+@pytest.mark.parametrize("container", ["folder", "webdataset"])
+def test_resume_replaces_nothing_that_is_not_its_own(container: str) -> None:
+    given = ("clean", *asked("isp", "--container", container, "--resume"))
+    users = Path("pairs") / ("manifest.csv" if container == "folder" else "train/00000.tar")
+    users.parent.mkdir(parents=True)
+    users.write_bytes(b"the user's")
+    refused = call(*given)
+    assert refused.exit_code == 2
+    assert refused.stderr.splitlines()[-1] == (
+        f"error: {users} would be replaced, and manifest.jsonl does not list it (move it away, or choose another -o)"
+    )
+    assert [path for path in Path("pairs").rglob("*") if path.is_file()] == [users]
+    users.unlink()
+    assert call(*given).exit_code == 0
+    before = contents("pairs")
+    other = call(*given, "--seed", 1)
+    assert other.exit_code == 2
+    assert re.search(r"pair train/a_s001 of pairs has other settings: .*seed was 0", other.stderr)
+    assert contents("pairs") == before
+
+
 def test_older_records_are_trusted_as_far_as_they_hold_hashes() -> None:
     for container, made in (("folder", 0), ("lmdb", 0), ("hdf5", 24)):
         given = ("clean", *asked("isp", "--container", container, "-o", container, "--force"))

@@ -50,6 +50,9 @@ class Container(ABC):
     shareable = True
     """Whether several processes may write to it at once."""
 
+    lists: tuple[str, ...] = ()
+    """The lists of all pairs that `finish` writes beside them, relative to `root`."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
 

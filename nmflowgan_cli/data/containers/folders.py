@@ -16,6 +16,8 @@ from nmflowgan_cli.files import write_together, write_whole
 class FolderContainer(Container):
     """Two PNG files a pair, and manifest.csv beside them, which makes the folder paired data for train and evaluate."""
 
+    lists = MANIFEST_NAMES[:1]
+
     def __init__(self, root: Path, layout: Layout) -> None:
         super().__init__(root)
         self.layout = layout
