@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
+from threading import Event
 
 from nmflowgan_cli.errors import DiskError, NmflowganError
 
@@ -29,6 +30,10 @@ MISSING, ALTERED = "missing", "altered"
 
 
 SYNCED_TOGETHER = 8
+KEPT = 80
+"""Characters of a name that the name of its temporary file begins with."""
+PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.part", re.DOTALL)
+"""Names of temporary files."""
 
 
 @contextmanager
@@ -52,7 +57,17 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def _beside(path: Path) -> Path:
     """A new temporary path beside `path`; names have 255 bytes at most, and what makes this one unique must fit."""
-    return path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.part")
+    return path.with_name(f".{path.name[:KEPT]}.{secrets.token_hex(6)}.part")
+
+
+def sweep(folder: Path, names: Iterable[str]) -> None:
+    """Remove temporary files of `replacing` for these names below `folder`; for a run that no other one writes with."""
+    wanted = {(folder / name).parent / (folder / name).name[:KEPT] for name in names}
+    for parent in {path.parent for path in wanted}:
+        for path in parent.glob(".*.part"):
+            named = PART.fullmatch(path.name)
+            if named and parent / named["name"] in wanted:
+                path.unlink(missing_ok=True)
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:
@@ -65,15 +80,17 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
         _make_synced(folder)
     temporary = {path: _beside(path) for path in contents}
     placed: list[Path] = []
+    abandoned = Event()
     try:
         with ThreadPoolExecutor(SYNCED_TOGETHER, "write") as pool:
-            list(pool.map(_write_synced, temporary.values(), contents.values()))
+            list(pool.map(partial(_write_synced, abandoned), temporary.values(), contents.values()))
         for path, written in temporary.items():
             placed.append(path)
             written.replace(path)
         for folder in folders:
             sync(folder)
     except BaseException:
+        abandoned.set()
         for path in placed:  # they would stand there without the others
             path.unlink(missing_ok=True)
         raise
@@ -83,11 +100,13 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
                 written.unlink(missing_ok=True)
 
 
-def _write_synced(path: Path, content: bytes) -> None:
+def _write_synced(abandoned: Event, path: Path, content: bytes) -> None:
     with path.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    if abandoned.is_set():  # an interruption does not wait for every thread
+        path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from nmflowgan_cli import __version__
-from nmflowgan_cli.cli import evaluate, make_pairs, synthesize, train, weights
+from nmflowgan_cli.cli import evaluate, make_pairs, synthesize, train, verify, weights
 from nmflowgan_cli.cli.progress import error_line
 from nmflowgan_cli.errors import NmflowganError
 from nmflowgan_cli.files import DISK_REMEDIES, write_error
@@ -119,4 +119,5 @@ app.command(short_help="Put camera noise on clean photographs.", epilog=synthesi
 app.command(short_help="Make datasets of noisy/clean patches.", epilog=make_pairs.EXAMPLES)(make_pairs.make_pairs)
 app.command(short_help="Train weights on real or simulated pairs.", epilog=train.EXAMPLES)(train.train)
 app.command(short_help="Measure how real the noise of models is.", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command(short_help="Compare a folder with its manifest.", epilog=verify.EXAMPLES)(verify.verify)
 app.add_typer(weights.app, name="weights")

@@ -12,7 +12,7 @@ from typing import Any
 from nmflowgan_cli.data.containers import Container
 from nmflowgan_cli.data.manifest import MANIFEST_NAMES
 from nmflowgan_cli.errors import DiskError, UsageError
-from nmflowgan_cli.files import write_error
+from nmflowgan_cli.files import sweep, write_error
 from nmflowgan_cli.journal import DONE, FILE_NAME, append, records
 from nmflowgan_cli.lock import locked, unfinished
 from nmflowgan_cli.pairs.make import facts, inputs
@@ -99,7 +99,10 @@ class History:
                 self.refuse_made(own)
 
         job = self._identity(lots, shard) if shard else ""
-        with locked(self.manifest.folder, job=job, shard=shard, planned=self.places(own), check=check):
+        names = self.places(own)
+        with locked(self.manifest.folder, job=job, shard=shard, planned=names, check=check):
+            if resume:
+                sweep(self.manifest.folder, names if shard else {*names, *self.manifest.outputs()})
             yield
 
     def _identity(self, lots: Iterable[Lot], shard: str) -> str:

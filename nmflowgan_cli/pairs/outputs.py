@@ -1,4 +1,4 @@
-"""Outputs of recorded pairs: the files and database values that hold them, compared with size and SHA-256."""
+"""Outputs of records: the files and database values that hold them, compared with size and SHA-256."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,13 +34,19 @@ class Output:
 
 
 def outputs(record: Mapping[str, Any]) -> Iterator[Output]:
-    """The outputs that hold the pair of a record that is done: a file of many pairs, two PNG files, or two values."""
+    """The outputs of a record that is done: a picture, a file of many pairs, two PNG files, or two values.
+
+    Raises KeyError for a record that names none.
+    """
+    if "output" in record:
+        yield Output(str(record["output"]), record.get("output_size"), record.get("output_sha256"))
+        return
     if "file" in record:
-        yield Output(record["file"], record.get("file_size"), record.get("file_sha256"))
+        yield Output(str(record["file"]), record.get("file_size"), record.get("file_sha256"))
         return
     for side in ("clean", "noisy"):
-        key = record["key"] if str(record[side]).endswith(DATABASE_SUFFIX) else ""
-        yield Output(record[side], record.get(f"{side}_size"), record.get(f"{side}_sha256"), key)
+        key = str(record["key"]) if str(record[side]).endswith(DATABASE_SUFFIX) else ""
+        yield Output(str(record[side]), record.get(f"{side}_size"), record.get(f"{side}_sha256"), key)
 
 
 def differences(folder: Path, expected: Iterable[Output]) -> dict[Output, str]:

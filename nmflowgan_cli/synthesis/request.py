@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.files import sweep
 from nmflowgan_cli.journal import FILE_NAME
 from nmflowgan_cli.lock import locked
 from nmflowgan_cli.synthesis.condition_choice import choices
@@ -79,6 +80,8 @@ class Prepared:
         job = f"{self.identity} {weights_sha256}" if self.shard else ""
         check = partial(self.refuse_others, weights_sha256)
         with locked(self.folder, job=job, shard=self.shard, planned=names, check=check):
+            if self.history is not None:
+                sweep(self.folder, names)
             yield
 
     def refuse_others(self, weights_sha256: str) -> None:

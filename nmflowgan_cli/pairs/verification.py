@@ -1,0 +1,102 @@
+"""Verification of a folder of pictures or pairs against its manifest: every byte is read."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX, META_INFO
+from nmflowgan_cli.data.manifest import MANIFEST_NAMES
+from nmflowgan_cli.errors import NmflowganError, UsageError
+from nmflowgan_cli.files import MISSING, PART
+from nmflowgan_cli.journal import DONE, FILE_NAME, records
+from nmflowgan_cli.lock import holders, is_lock, unfinished
+from nmflowgan_cli.pairs.outputs import differences, outputs
+
+FOREIGN, LEFTOVER = "foreign", "leftover"
+LISTS = (*MANIFEST_NAMES, META_INFO)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing in a folder that is not as its manifest has it."""
+
+    state: str
+    """"missing" or "altered" of what is recorded; "foreign" for a file that is not; "leftover" of a run cut off."""
+    path: str
+    """Relative to the folder; "#" and a key follow for a value of a database."""
+    record: dict[str, Any] | None = None
+    """The record of an output that is missing or altered; None where a run was cut off before it recorded one."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The outputs that a manifest lists, and the findings, by path."""
+
+    outputs: int
+    findings: list[Finding]
+    names: set[str]
+    """All files that a run may have written there, relative to the folder."""
+
+
+def verify(folder: Path) -> Verified:
+    """Compare `folder` with its manifest.
+
+    Outputs that failed are not expected. Raises UsageError where there is no manifest of this tool, or it lists a path
+    outside of the folder, NmflowganError while a run holds the folder.
+    """
+    refuse_held(folder)
+    done = _done(folder)
+    planned = unfinished(folder)
+    if not done and not planned and not (folder / FILE_NAME).is_file():
+        raise UsageError(f"{folder} holds no {FILE_NAME}", "name a folder that synthesize or make-pairs has written")
+    by_output = {output: record for record in done for output in outputs(record)}
+    _refuse_outside(folder, [*(output.path for output in by_output), *planned])
+    findings = [Finding(state, str(one), by_output[one]) for one, state in differences(folder, by_output).items()]
+    known = {output.path for output in by_output}
+    names = known | planned | {FILE_NAME, *LISTS} | {f"{path}/{META_INFO}" for path in known}
+    findings += [Finding(MISSING, name) for name in planned - known - set(LISTS) if not (folder / name).exists()]
+    findings += _unlisted(folder, known, planned)
+    return Verified(len(by_output), sorted(findings, key=lambda finding: (finding.path, finding.state)), names)
+
+
+def refuse_held(folder: Path) -> None:
+    """Raise NmflowganError while a run holds the folder: what is there now is not what will be."""
+    for holder in holders(folder):
+        raise NmflowganError(f"{folder} is in use by {holder}", "verify it when that run has ended")
+
+
+def _done(folder: Path) -> list[dict[str, Any]]:
+    """The last record of every output or pair, of those that are done."""
+    last: dict[tuple[str, ...], dict[str, Any]] = {}
+    for record in records(folder / FILE_NAME):
+        if record.get("status") == DONE:
+            name = (
+                (str(record["output"]),) if "output" in record else (str(record.get("split")), str(record.get("key")))
+            )
+            last[name] = record
+    try:
+        for record in last.values():
+            list(outputs(record))
+    except KeyError as error:
+        raise UsageError(f"{folder / FILE_NAME} has a record without {error}", "not a manifest of this tool?") from None
+    return list(last.values())
+
+
+def _refuse_outside(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise UsageError(
+                f"{folder / FILE_NAME} lists {name}, outside of its folder", "not a manifest of this tool?"
+            )
+
+
+def _unlisted(folder: Path, known: set[str], planned: set[str]) -> Iterator[Finding]:
+    """The files that no record lists."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        in_database = name.parent.as_posix() in known | planned and name.parent.suffix == DATABASE_SUFFIX
+        if path.is_dir() or name.as_posix() in known or in_database or path.name in LISTS or is_lock(path):
+            continue
+        is_leftover = PART.fullmatch(path.name) or name.as_posix() in planned
+        yield Finding(LEFTOVER if is_leftover else FOREIGN, name.as_posix())
