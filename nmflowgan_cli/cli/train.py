@@ -134,7 +134,9 @@ def train(
     terms: Annotated[str, typer.Option(help="Terms of the training data, for the weights' header.")] = "",
     seed: Seed = 0,
     device: Device = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run's checkpoint; begin where there is none.")
+    ] = False,
     time_limit: Annotated[str, typer.Option(help="Save and stop after so long: 90s, 55m, 3h.  [default: none]")] = "",
     validate_every: Annotated[int, typer.Option(help="Steps from one validation to the next.")] = 500,
     precision: Annotated[

@@ -16,6 +16,7 @@ import torch
 
 from nmflowgan_cli.data.batches import Batch, BatchSource
 from nmflowgan_cli.errors import TrainingError
+from nmflowgan_cli.files import write_whole
 from nmflowgan_cli.training import distributed, state
 from nmflowgan_cli.training.learner import Learner, Metrics
 from nmflowgan_cli.training.monitor import Monitor, board
@@ -100,6 +101,8 @@ def train(
     step = state.restore(options.run, settings, parts, rng) if options.resume else 0
     deadline = time.monotonic() + options.time_limit
     log_path = options.run / METRICS if distributed.leads() else Path(os.devnull)
+    if options.resume and distributed.leads():
+        _drop_later(log_path, step)
     with (
         interruptible() as interruption,
         log_path.open("a", encoding="utf-8") as log,
@@ -124,6 +127,22 @@ def train(
     if finished:
         learner.finish(lambda: source.batch(recipe.batch, rng))
     return TrainingOutcome(step, finished, distributed.any_of_them(interruption.asked))
+
+
+def _drop_later(log: Path, step: int) -> None:
+    """Drop the lines of steps beyond `step`, which are taken again, and a line that was cut off."""
+    if not log.is_file():
+        return
+    lines = [line for line in log.read_bytes().splitlines(keepends=True) if _step_of(line) <= step]
+    write_whole(log, b"".join(lines), TrainingError)
+
+
+def _step_of(line: bytes) -> float:
+    """The step of a line of metrics; infinity where it has none."""
+    try:
+        return float(json.loads(line)["step"]) if line.endswith(b"\n") else math.inf
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return math.inf
 
 
 def _to_device(batch: Batch, device: torch.device) -> Batch:

@@ -35,11 +35,12 @@ def save(
 def restore(run: Path, settings: Mapping[str, Any], parts: Mapping[str, Stateful], rng: np.random.Generator) -> int:
     """Put the state of `run` into `parts` and the random generators; returns the number of steps done.
 
-    Raises TrainingError where there is no checkpoint, or it belongs to another recipe.
+    0 where nothing was saved yet, so that one command can be repeated whatever happened before.
+    Raises TrainingError where the checkpoint cannot be read, or belongs to another recipe.
     """
     path = run / FILE
     if not path.is_file():
-        raise TrainingError(f"{run} holds no checkpoint to go on from", f"expected {path}; leave --resume out to start")
+        return 0
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # noqa: BLE001 - torch raises many kinds for a damaged file

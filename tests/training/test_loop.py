@@ -185,8 +185,18 @@ def test_another_recipe_cannot_go_on(source, tmp_path):
     run(source, tiny(), options(tmp_path / "run"))
     with pytest.raises(TrainingError, match="batch was 2, now 3"):
         run(source, tiny(batch=3), options(tmp_path / "run", resume=True))
-    with pytest.raises(TrainingError, match="no checkpoint"):
-        run(source, tiny(), options(tmp_path / "other", resume=True))
+
+
+def test_resume_begins_where_nothing_was_saved_and_no_step_is_logged_twice(source, tmp_path):
+    log = tmp_path / "run" / "metrics.jsonl"
+    log.parent.mkdir()
+    log.write_text('{"step": 1}\n{"step": 2}\n{"st')  # killed before the first checkpoint
+    assert run(source, tiny(), options(tmp_path / "run", resume=True)).step == 12
+    whole = log.read_bytes()
+    assert [json.loads(line)["step"] for line in whole.splitlines()] == list(range(1, 13))
+    log.write_bytes(whole + b'{"step": 13}\n{"step": 14')  # killed after the last one
+    run(source, tiny(), options(tmp_path / "run", resume=True))
+    assert log.read_bytes() == whole
 
 
 def test_nan_stops_and_names_the_step(source, tmp_path):
