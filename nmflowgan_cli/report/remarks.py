@@ -36,9 +36,7 @@ def _left_out(result: Result) -> list[str]:
 def _unknown(name: str, scores: Scores) -> list[str]:
     reasons = []
     if scores.std_real == 0:
-        reasons.append(
-            "the noise of the pairs is the same everywhere (black pictures?): no std ratio and correlations"
-        )
+        reasons.append("the noise of the pairs is the same everywhere (black pictures?): no std ratio and correlations")
     elif scores.std_fake == 0:
         reasons.append(f"the noise of {name} is the same everywhere: no correlations")
     if math.isnan(scores.std_curve):
