@@ -180,12 +180,12 @@ def test_flat_patches_can_be_left_out() -> None:
 def test_whole_pictures_in_sidds_folders() -> None:
     done = call("clean/sub", *asked("isp", "--patch", 0, "--layout", "sidd", camera="S6", iso="800"))
     assert done.exit_code == 0, done.stderr
-    assert done.stdout == "pairs/train/Data/0001_001_S6_00800_00000_0000_N/0001_NOISY_SRGB_010.PNG\n"
+    assert done.stdout == "pairs/train/Data/0201_201_S6_00800_00000_0000_N/0201_NOISY_SRGB_010.PNG\n"
     [record] = manifest()
     assert np.array_equal(read(Path("pairs") / record["clean"]).rgb, read("clean/sub/c.png").rgb)
     again = call("pairs/train", "--patch", 32, "-o", "again", "--container", "hdf5")
     assert again.exit_code == 0, again.stderr
-    assert again.stdout == "again/train/0001_0001_001_S6_00800_00000_0000_N.hdf5\n"
+    assert again.stdout == "again/noise_gen/train/0201_0201_201_S6_00800_00000_0000_N.hdf5\n"
 
 
 @pytest.fixture
