@@ -109,7 +109,13 @@ def make_pairs(
     seed: options.Seed = 0,
     weights: Annotated[
         str | None,
-        typer.Option(help="Name, path, or isp (the camera simulator).  [default: those that know the camera]"),
+        typer.Option(
+            "--weights",
+            "-w",
+            "--model",
+            "-m",
+            help="Name, path, or isp (the camera simulator).  [default: those that know the camera]",
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip pairs that the manifest lists as done the same way; make the rest.")

@@ -74,9 +74,9 @@ def run_denoiser(request: TrainingRequest, *, progress: Progress) -> TrainingOut
     recipe, name = request.recipe, request.architecture
     assert isinstance(recipe, DenoiserRecipe)
     if request.data.pairs is None:
-        raise UsageError(f"--model {name} learns from pairs", "give DATA; --noise makes other noise for them")
+        raise UsageError(f"--arch {name} learns from pairs", "give DATA; --noise makes other noise for them")
     if distributed.launched() > 1:
-        raise UsageError(f"--model {name} learns in one process", "start it without torchrun")
+        raise UsageError(f"--arch {name} learns in one process", "start it without torchrun")
     device, pairs = resolve_device(request.device), read_splits(request.data)["train"]
     if request.noise == REAL and not request.data.accept_synthetic:
         refuse_unreal(pairs, "--noise real")
