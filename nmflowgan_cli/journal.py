@@ -19,7 +19,7 @@ def records(path: Path) -> Iterator[dict[str, object]]:
     for line in path.read_bytes().splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict):
             yield record

@@ -110,20 +110,25 @@ def evaluate_denoisers(options: DenoisingOptions) -> None:
 
     device = resolve_device(options.device)
     pairs = _held_out(options)
-    if not options.accept_synthetic:
+    denoisers = [open_denoiser(path, device) for path in options.denoisers]
+    if options.table:
+        denoisers += [open_denoiser(path, device) for path in _trained(options)]
+    elif not options.accept_synthetic:
         refuse_unreal(pairs, "an evaluation of denoisers")
-    paths = [*options.denoisers, *(_trained(options) if options.table else ())]
-    denoisers = [open_denoiser(path, device) for path in paths]
     gathered = Gathered(spread({pair.condition for pair in pairs}, options.gallery if options.report else 0))
     rows = judge(_tracked(pairs, quiet=options.quiet), denoisers, look=_shown_to(options.pictures, gathered))
-    data = {"pairs": str(options.data), "split": options.split or "val", "pictures": len(rows[0].pictures)}
-    data["noise"] = stated(census_of(pairs))
+    data = {
+        "pairs": str(options.data),
+        "split": options.split or "val",
+        "pictures": len(rows[0].pictures),
+        "noise": stated(census_of(pairs)),
+    }
     facts = denoising_json(rows, data)
     _write(options, rows, facts, gathered)
     if options.as_json:
         typer.echo(json.dumps(facts))
     else:
-        print_rows(rows)
+        print_rows(rows, data["noise"])
 
 
 def _write(options: DenoisingOptions, rows: "Sequence[Row]", facts: dict[str, Any], gathered: "Gathered") -> None:

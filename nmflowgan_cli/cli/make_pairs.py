@@ -212,7 +212,7 @@ def make_pairs(
 
 def _plan_line(prepared: "PreparedPairs", lots: "list[Lot]", container: str) -> str:
     """The numbers of pictures, pairs and files that a run makes, as one line."""
-    plan, source = prepared.plan, prepared.weights.name if prepared.weights else "real pairs"
+    plan, source = prepared.plan, prepared.weights.name if prepared.weights else _noise(prepared)
     counts = ", ".join(f"{split}: {count}" for split, count in plan.counts.items())
     written = {"folder": f"files: {2 * sum(plan.counts.values())}", "lmdb": "databases: "}.get(
         container, f"files: {len(lots)}"
@@ -221,6 +221,11 @@ def _plan_line(prepared: "PreparedPairs", lots: "list[Lot]", container: str) -> 
         written += str(2 * sum(1 for count in plan.counts.values() if count))
     pictures = f"noisy pictures: {len(plan.cuts)}" + (f" (unusable: {len(plan.failed)})" if plan.failed else "")
     return f"{pictures}, pairs: {sum(plan.counts.values())} ({counts}), {written}, noise: {source}"
+
+
+def _noise(prepared: "PreparedPairs") -> str:
+    """The origins of the noise of pairs that are there already."""
+    return ", ".join(dict.fromkeys(cut.take.origin.noise or "of unstated origin" for cut in prepared.plan.cuts))
 
 
 def _make(

@@ -77,8 +77,8 @@ def read_pairs(data: Path, split: Split = "all") -> list[Pair]:
     and where no pair is left.
     """
     manifest = _manifest(data)
-    made = [(line, row) for line, row in _rows(manifest) if row.get("status", DONE) == DONE]
-    pairs = [_pair(row, manifest.parent, f"{manifest}, line {line}") for line, row in made]
+    rows = ((line, row) for line, row in _rows(manifest) if row.get("status", DONE) == DONE)
+    pairs = [_pair(row, manifest.parent, f"{manifest}, line {line}") for line, row in rows]
     chosen = [pair for pair in pairs if split in ("all", pair.split)]
     if not chosen:
         raise UsageError(
@@ -119,8 +119,9 @@ def _json_rows(manifest: Path, text: str) -> Iterator[tuple[int, Mapping[str, An
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UsageError(f"{manifest}, line {number}: not JSON: {error.msg}") from error
+        except (json.JSONDecodeError, RecursionError) as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+            raise UsageError(f"{manifest}, line {number}: not JSON: {reason}") from None
         if not isinstance(row, dict):
             raise UsageError(f"{manifest}, line {number}: expected an object, not {line.strip()[:40]!r}")
         yield number, row

@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -59,13 +59,21 @@ def origin_of(record: Mapping[str, Any]) -> Origin:
 
     `noise` is "real" or a name; records without it name the `weights`, or null for pairs of a camera.
     """
-    noise = str(record.get("noise") or "") if "noise" in record else str(record.get("weights", "") or CAMERA)
-    if not noise or ("noise" not in record and "weights" not in record):
+    if "noise" not in record and "weights" not in record:
         return UNSTATED
-    if noise == CAMERA:
+    noise = str(record["noise"] or "").strip() if "noise" in record else str(record["weights"] or CAMERA)
+    if not noise:
+        return UNSTATED
+    if noise.lower() == CAMERA:
         return REAL
-    seed = record.get("seed")
-    return Origin(noise, str(record.get("weights_sha256") or ""), None if seed in (None, "") else int(seed))
+    return Origin(noise, str(record.get("weights_sha256") or ""), _integer(record.get("seed")))
+
+
+def _integer(value: object) -> int | None:
+    try:
+        return int(str(value))
+    except ValueError:
+        return None
 
 
 def recorded_origin(noisy: Path) -> Origin:
@@ -99,11 +107,15 @@ def stated(origins: Mapping[Origin, int]) -> str:
     words: Counter[str] = Counter()
     for origin, count in origins.items():
         words[str(origin)] += count
-    return ", ".join(f"{name} ({count} pairs)" for name, count in words.items()) or "no pairs"
+    return ", ".join(f"{name} ({count} pair{'s' * (count != 1)})" for name, count in words.items()) or "no pairs"
 
 
-def refuse_unreal(pairs: Iterable[HasOrigin], purpose: str) -> None:
+def all_real(pairs: Iterable[HasOrigin]) -> bool:
+    """Whether the noise of all pairs is stated to be of a camera."""
+    return all(pair.origin.real for pair in pairs)
+
+
+def refuse_unreal(pairs: Collection[HasOrigin], purpose: str) -> None:
     """Raise UsageError unless all pairs are of a camera; `purpose`: for what they have to be."""
-    origins = census_of(pairs)
-    if any(not origin.real for origin in origins):
-        raise UsageError(f"{purpose} needs real noise, and the data hold {stated(origins)}", HINT)
+    if not all_real(pairs):
+        raise UsageError(f"{purpose} needs real noise, and the data hold {stated(census_of(pairs))}", HINT)

@@ -20,12 +20,12 @@ def data(tmp_path_factory):
     """Pairs of two cameras, one of each held out."""
     folder, random = tmp_path_factory.mktemp("pairs"), np.random.default_rng(1)
     clean = np.rint(np.add.outer(np.linspace(40, 90, 48), np.linspace(0, 90, 56))[..., None] + [0, 9, 30])
-    lines = ["clean,noisy,camera,iso,scene,split"]
+    lines = ["clean,noisy,camera,iso,scene,split,noise"]
     for number, row in enumerate(ROWS):
         noisy = np.rint(clean + random.normal(0, 6, clean.shape)).clip(0, 255)
         for kind, picture in (("c", clean), ("n", noisy)):
             Image.fromarray(picture.astype(np.uint8)).save(folder / f"{kind}{number}.png")
-        lines.append(f"c{number}.png,n{number}.png,{row}")
+        lines.append(f"c{number}.png,n{number}.png,{row},real")
     (folder / "manifest.csv").write_text("\n".join(lines))
     return folder
 
@@ -59,7 +59,7 @@ def test_a_denoiser_is_trained_and_judged_on_the_pairs_held_out(data, tmp_path):
     judged = nmflowgan("evaluate", data, "--denoiser", weights, *flags)
     assert (judged.returncode, judged.stderr) == (0, "")
     found = json.loads(judged.stdout)
-    assert found["data"] == {"pairs": str(data), "split": "val", "pictures": 2}
+    assert found["data"] == {"pairs": str(data), "split": "val", "pictures": 2, "noise": "real noise (2 pairs)"}
     assert {"psnr", "ssim", "pgap"} == found["definitions"].keys()
     noisy, own = found["denoising"]
     assert (own["name"], own["noise"], own["steps"], own["pgap"]) == ("d", "awgn", 2, None)

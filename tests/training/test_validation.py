@@ -122,12 +122,12 @@ def pairs(folder, *rows):
     values = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     for name in ("a.png", "b.png"):
         Image.fromarray(values).save(folder / name)
-    (folder / "manifest.csv").write_text("\n".join(("clean,noisy,camera,iso,scene,split", *rows)))
+    (folder / "manifest.csv").write_text("\n".join(("clean,noisy,camera,iso,scene,split,noise", *rows)))
     return folder
 
 
 def test_held_out_pairs_of_known_conditions_are_what_is_validated_on(tmp_path):
-    rows = ("a.png,b.png,IP,100,a,train", "a.png,b.png,IP,800,b,train", "a.png,b.png,IP,400,c,val")
+    rows = ("a.png,b.png,IP,100,a,train", "a.png,b.png,IP,800,b,train", "a.png,b.png,IP,400,c,val,real")
     data = DataOptions(pairs=pairs(tmp_path / "pairs", *rows, "a.png,b.png,S6,400,c,val"))
     source, _ = open_source(data, 32)
     validation = validation_set(data, source, source.vocabulary(10), 32)

@@ -125,6 +125,8 @@ class EncodedPair:
     def load(self) -> tuple[Bytes, Bytes]:
         """The clean and the noisy patch, each (H, W, 3) uint8 RGB; PictureError for a damaged one."""
         clean, noisy = (decode_png(data, self.name) for data in self.read())
+        if not clean.shape[:2] == noisy.shape[:2] == self.sides:
+            raise PictureError(f"{self.name}: the patches are not of {self.sides[1]}x{self.sides[0]} pixels")
         return clean, noisy
 
 

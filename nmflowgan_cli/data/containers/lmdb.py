@@ -7,8 +7,8 @@ https://github.com/XPixelGroup/BasicSR, basicsr/utils/lmdb_util.py and basicsr/d
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from threading import Lock
 from typing import Any
 
 from nmflowgan_cli.data.containers.base import Container, EncodedPair, Sample, Volume, pair_of, require
@@ -21,6 +21,8 @@ from nmflowgan_cli.journal import DONE, records
 FIRST_MAP = 2**26
 """Bytes of address space a database begins with; it doubles when it is full."""
 META_INFO = "meta_info.txt"
+_ONE = Lock()
+"""A process may open a database once only, and opening takes no time to speak of."""
 
 
 class LMDBContainer(Container):
@@ -122,18 +124,23 @@ def _recorded(record: Mapping[str, Any], root: Path) -> EncodedPair:
 
 
 def _value(path: Path, key: str) -> bytes:
-    with _reading(path).begin() as transaction:
-        value = transaction.get(key.encode())
+    """The value of a key; UsageError for a database that is missing or damaged, or lacks it."""
+    lmdb = require("lmdb", "lmdb")
+    try:
+        with _ONE, lmdb.open(str(path), readonly=True, lock=False, create=False) as database:
+            _refuse_cut_off(path, database)
+            with database.begin() as transaction:
+                value = transaction.get(key.encode())
+    except lmdb.Error as error:
+        raise UsageError(f"{path} is not a database, or is damaged: {error}") from None
     if value is None:
         raise UsageError(f"{path} holds no {key}, which its journal lists", "make it again with --resume")
     return value
 
 
-@lru_cache(maxsize=8)
-def _reading(path: Path) -> Any:
-    """The database opened once for reading; other processes may read it, too."""
-    lmdb = require("lmdb", "lmdb")
-    try:
-        return lmdb.open(str(path), readonly=True, lock=False, create=False)
-    except lmdb.Error as error:
-        raise UsageError(f"{path} is not a database, or is damaged: {error}") from None
+def _refuse_cut_off(path: Path, database: Any) -> None:
+    """Raise UsageError for a file that is shorter than its pages: LMDB maps it, and reading beyond its end kills."""
+    wanted = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
+    found = (path / "data.mdb").stat().st_size
+    if found < wanted:
+        raise UsageError(f"{path} is damaged: {found} bytes of {wanted}", "make it again")
