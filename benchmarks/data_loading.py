@@ -20,15 +20,17 @@ import numpy as np
 import torch
 from PIL import Image
 
+from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.data.folders import read_folder_pair
 from nmflowgan_cli.data.patches import PairSource
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.simulate import Simulator, load_clean
-from nmflowgan_cli.training.nmflowgan import sampler
-from nmflowgan_cli.training.nmflowgan.learners import trainee
-from nmflowgan_cli.training.nmflowgan.steps import AdversarialStep, LikelihoodStep
+from nmflowgan_cli.training.nmflowgan import recipe
+from nmflowgan_cli.training.nmflowgan.adversarial import AdversarialStep
+from nmflowgan_cli.training.nmflowgan.likelihood import LikelihoodStep
+from nmflowgan_cli.training.run import open_learner
 
 PHOTOS = Path(__file__).parents[1] / "photos"
 SIZE = (2000, 1500)
@@ -66,19 +68,18 @@ class Steps:
     """Steps of `lite`: the flow's, or the game's."""
 
     def __init__(self, source: BatchSource) -> None:
-        self.sampler = sampler.lite()
-        self.learner = trainee(self.sampler, source.vocabulary(1))
+        self.recipe = recipe.lite()
+        header = Header(architecture="lite", options={}, vocabulary=source.vocabulary(1))
+        self.learner = open_learner(self.recipe, header, torch.device("cpu"))
         self.parts = {
-            "flow": LikelihoodStep(self.learner, self.sampler),
-            "game": AdversarialStep(self.learner, self.sampler),
+            "flow": LikelihoodStep(self.learner, self.recipe),
+            "game": AdversarialStep(self.learner, self.recipe),
         }
-        for module in (self.learner.model, self.learner.critic):
-            module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def step(self, part: str, source: BatchSource) -> Callable[[], object]:
         """A step on one batch again and again: the step alone."""
-        batch = source.batch(self.sampler.batch, np.random.default_rng(0))
-        first = self.sampler.spatial_from if part == "game" else 0
+        batch = source.batch(self.recipe.batch, np.random.default_rng(0))
+        first = self.recipe.spatial_from if part == "game" else 0
         numbers = count(first)
         return lambda: self.parts[part](self.learner.complete(batch), next(numbers))
 
@@ -86,7 +87,7 @@ class Steps:
 def report_rates(sources: dict[str, BatchSource], batches: int, rounds: int) -> None:
     """Rounds of steps and of sources take turns; the median of each is told."""
     steps, rng = Steps(sources["simulator"]), np.random.default_rng(0)
-    size = steps.sampler.batch
+    size = steps.recipe.batch
     work: dict[str, Callable[[], object]] = {part: steps.step(part, sources["simulator"]) for part in ("flow", "game")}
     work |= {name: partial(source.batch, size, rng) for name, source in sources.items()}
     spent: dict[str, list[float]] = {name: [] for name in work}
@@ -108,8 +109,8 @@ def report_memory(source: BatchSource, number: int) -> None:
     for done in range(number + 1):
         if done % max(1, number // 10) == 0:
             print(f"after {done} steps of training: {resident():.0f} MiB resident", flush=True)
-        batch = source.batch(steps.sampler.batch, rng)
-        steps.parts["flow"](steps.learner.complete(batch), done % steps.sampler.flow_until)
+        batch = source.batch(steps.recipe.batch, rng)
+        steps.parts["flow"](steps.learner.complete(batch), done % steps.recipe.flow_until)
 
 
 def main() -> None:
@@ -119,7 +120,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    patch = sampler.lite().patch
+    patch = recipe.lite().patch
     with tempfile.TemporaryDirectory() as folder:
         make_pairs(Path(folder))
         pairs = read_folder_pair(Path(folder), Condition("IP", 800))

@@ -18,28 +18,32 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from nmflowgan_cli.training.nmflowgan.sampler import Sampler
 
+from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.simulate import Simulator, load_clean
-from nmflowgan_cli.training.nmflowgan import losses, sampler
-from nmflowgan_cli.training.nmflowgan.learners import Trainee, spatial_precision, trainee
-from nmflowgan_cli.training.nmflowgan.steps import AdversarialStep, LikelihoodStep
+from nmflowgan_cli.training.nmflowgan import losses, recipe
+from nmflowgan_cli.training.nmflowgan.adversarial import AdversarialStep, spatial_precision
+from nmflowgan_cli.training.nmflowgan.learner import NMFlowGANLearner
+from nmflowgan_cli.training.nmflowgan.likelihood import LikelihoodStep
+from nmflowgan_cli.training.nmflowgan.recipe import NMFlowGANRecipe
+from nmflowgan_cli.training.run import open_learner
 
 PHOTOS = Path(__file__).parents[1] / "photos"
 Step = Callable[[Batch, int], None]
 
 
-def fresh(chosen: Sampler, simulator: Simulator, memory_format: torch.memory_format) -> Trainee:
+def fresh(chosen: NMFlowGANRecipe, simulator: Simulator, memory_format: torch.memory_format) -> NMFlowGANLearner:
     torch.manual_seed(0)
-    learner = trainee(chosen, simulator.vocabulary(1))
+    header = Header(architecture=chosen.architecture, options={}, vocabulary=simulator.vocabulary(1))
+    learner = open_learner(chosen, header, torch.device("cpu"))
     for module in (learner.model, learner.critic):
         module.to(memory_format=memory_format)  # pyright: ignore[reportCallIssue]
     return learner
 
 
-def ours(chosen: Sampler, simulator: Simulator) -> Step:
+def ours(chosen: NMFlowGANRecipe, simulator: Simulator) -> Step:
     """The steps of `nmflowgan train`."""
     learner = fresh(chosen, simulator, torch.channels_last)
     flow_step, game_step = LikelihoodStep(learner, chosen), AdversarialStep(learner, chosen)
@@ -56,23 +60,21 @@ def _channels_last(picture: torch.Tensor) -> torch.Tensor:
     return picture.to(memory_format=torch.channels_last)
 
 
-def plain(chosen: Sampler, simulator: Simulator) -> Step:
+def plain(chosen: NMFlowGANRecipe, simulator: Simulator) -> Step:
     """The order of the authors' code, without more thought."""
     learner = fresh(chosen, simulator, torch.contiguous_format)
     adam = torch.optim.Adam
     generator = [*learner.flow.parameters(), *learner.spatial.parameters()]
     generator_optimiser = adam(generator, lr=chosen.spatial_rate, betas=chosen.betas)
     critic_optimiser = adam(learner.critic.parameters(), lr=chosen.critic_rate, betas=chosen.betas)
-    logistic = chosen.adversarial_loss == "logistic"
     precision = spatial_precision(chosen, torch.device("cpu"))
-    critic_loss = losses.logistic_critic_loss if logistic else losses.wasserstein_critic_loss
-    generator_loss = losses.logistic_generator_loss if logistic else losses.wasserstein_generator_loss
+    adversarial = losses.ADVERSARIAL[chosen.adversarial_loss]
 
     def step(batch: Batch, number: int) -> None:
         if number % chosen.generator_every == 0:
             nll, views = learner.likelihood(batch)[0], learner.views(batch)
             with precision:
-                loss = nll + generator_loss(views.judge(views.fake).float())
+                loss = nll + adversarial.generator(views.judge(views.fake).float())
             if chosen.covariance_weight:
                 moments = (losses.patch_moments(latents) for latents in (views.real, views.fake))
                 loss = loss + chosen.covariance_weight * losses.moments_mismatch(*moments)
@@ -82,13 +84,9 @@ def plain(chosen: Sampler, simulator: Simulator) -> Step:
         nll, views = learner.likelihood(batch)[0], learner.views(batch)
         fake = views.fake.detach()
         with precision:
-            loss = nll + critic_loss(views.judge(views.real).float(), views.judge(fake).float())
+            loss = nll + adversarial.critic(views.judge(views.real).float(), views.judge(fake).float())
         if number % chosen.penalty_every == 0:
-            penalty = (
-                losses.r1_penalty(views.judge, views.real)
-                if logistic
-                else losses.gradient_penalty(views.judge, views.real, fake, torch.rand(len(fake)))
-            )
+            penalty = adversarial.penalty(views.judge, views.real, fake, torch.rand(len(fake)))
             loss = loss + chosen.penalty * chosen.penalty_every * penalty
         critic_optimiser.zero_grad()
         loss.backward()
@@ -104,7 +102,7 @@ def seconds(step: Step, batches: list[Batch], first: int) -> float:
     return time.process_time() - began
 
 
-def compare(chosen: Sampler, precisions: Sequence[str], rounds: int) -> None:
+def compare(chosen: NMFlowGANRecipe, precisions: Sequence[str], rounds: int) -> None:
     """Print the rates of both orders in each precision, and their ratios."""
     simulator = Simulator(load_clean(PHOTOS, smallest=chosen.patch), camera_profiles(), chosen.patch)
     # Whole cycles of critic and generator, and of the penalty, so that every round has the same work.
@@ -144,9 +142,9 @@ def main() -> None:
     for architecture in arguments.architecture:
         if architecture == "lite":
             # All of its steps train both parts, like the order it is compared with.
-            chosen = sampler.preset("lite", flow_steps=10_000, spatial_steps=10_000, strategy="simultaneous")
+            chosen = recipe.lite(flow_steps=10_000, spatial_steps=10_000, strategy="simultaneous")
         else:
-            chosen = replace(sampler.paper(steps=10_000), batch=4)
+            chosen = replace(recipe.paper(steps=10_000), batch=4)
         compare(chosen, arguments.precision, arguments.rounds)
 
 

@@ -119,6 +119,14 @@ class Vocabulary:
         self.check(condition)
         return condition
 
+    def knows(self, condition: Condition) -> bool:
+        """Whether the model was trained around `condition`, see `check`."""
+        try:
+            self.check(condition)
+        except ConditionError:
+            return False
+        return True
+
     def check(self, condition: Condition) -> None:
         """Raise ConditionError, listing what exists, unless the model was trained around `condition`."""
         if condition.camera not in self.cameras:

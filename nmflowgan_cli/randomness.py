@@ -12,11 +12,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 128
-CHANNELS = 3
+RANDOM_BLOCK = 128
+"""Side of a block, pixels."""
 
-FloatArray = NDArray[np.float32]
-Draw = Callable[[np.random.Generator], FloatArray]
+Plane = NDArray[np.float32]
+"""A window of a plane, or a block: (3, H, W)."""
 
 
 def picture_key(seed: int, relative_path: str, repeat: int) -> int:
@@ -31,14 +31,14 @@ def _block_generator(key: int, stream: int, row: int, column: int) -> np.random.
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
-def _window(block: Callable[[int, int], FloatArray], top: int, left: int, height: int, width: int) -> FloatArray:
+def _window(block: Callable[[int, int], Plane], top: int, left: int, height: int, width: int) -> Plane:
     """(3, height, width) of the plane, put together from its blocks."""
-    out = np.empty((CHANNELS, height, width), np.float32)
-    for row in range(top // BLOCK, (top + height - 1) // BLOCK + 1):
-        for column in range(left // BLOCK, (left + width - 1) // BLOCK + 1):
-            y, x = row * BLOCK, column * BLOCK
-            y0, y1 = max(y, top), min(y + BLOCK, top + height)
-            x0, x1 = max(x, left), min(x + BLOCK, left + width)
+    out = np.empty((3, height, width), np.float32)
+    for row in range(top // RANDOM_BLOCK, (top + height - 1) // RANDOM_BLOCK + 1):
+        for column in range(left // RANDOM_BLOCK, (left + width - 1) // RANDOM_BLOCK + 1):
+            y, x = row * RANDOM_BLOCK, column * RANDOM_BLOCK
+            y0, y1 = max(y, top), min(y + RANDOM_BLOCK, top + height)
+            x0, x1 = max(x, left), min(x + RANDOM_BLOCK, left + width)
             out[:, y0 - top : y1 - top, x0 - left : x1 - left] = block(row, column)[:, y0 - y : y1 - y, x0 - x : x1 - x]
     return out
 
@@ -50,7 +50,7 @@ class PictureFields:
     """
 
     def __init__(self, key: int, cached_blocks: int = 64) -> None:
-        shape = (CHANNELS, BLOCK, BLOCK)
+        shape = (3, RANDOM_BLOCK, RANDOM_BLOCK)
         self._normal_block = lru_cache(cached_blocks)(
             lambda row, column: _block_generator(key, 0, row, column).standard_normal(shape, np.float32)
         )
@@ -58,10 +58,10 @@ class PictureFields:
             lambda row, column: _block_generator(key, 1, row, column).random(shape, np.float32)
         )
 
-    def latent(self, top: int, left: int, height: int, width: int) -> FloatArray:
+    def latent(self, top: int, left: int, height: int, width: int) -> Plane:
         """Standard normal values, (3, height, width) float32."""
         return _window(self._normal_block, top, left, height, width)
 
-    def uniform(self, top: int, left: int, height: int, width: int) -> FloatArray:
+    def uniform(self, top: int, left: int, height: int, width: int) -> Plane:
         """Uniform values in [0, 1), (3, height, width) float32."""
         return _window(self._uniform_block, top, left, height, width)

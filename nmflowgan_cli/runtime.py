@@ -1,4 +1,4 @@
-"""Device, precision and determinism: everything of torch that is global, set and put back."""
+"""Device, precision and determinism: the global settings of torch, set and restored."""
 
 import os
 from collections.abc import Iterator

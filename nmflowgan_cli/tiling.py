@@ -1,4 +1,4 @@
-"""Where a picture is cut: canvas, windows and reflection. Pure geometry, all in pixels of the picture.
+"""Tiling of a picture: canvas, windows and reflection. Pure geometry, in pixels of the picture.
 
 The canvas is the picture, extended on every side by the model's border and padded below and to the right
 to a multiple; what lies outside of the picture is its reflection. A window is what the model sees at
@@ -8,7 +8,7 @@ once; the core is the part of its result that is kept. Cores partition the pictu
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,19 @@ SMALLEST = 64
 """Windows have at least this side: below it the convolution kernels change, and with them the last bit."""
 
 
-class Geometry(Protocol):
-    """What tiling has to know of a model: the fields of `models.base.Geometry`, without its torch."""
+@dataclass(frozen=True)
+class Geometry:
+    """The constraints of a model on its windows; all in pixels.
 
-    @property
-    def multiple(self) -> int: ...
-    @property
-    def context(self) -> int: ...
-    @property
-    def border(self) -> int: ...
+    `multiple`: origins and sides of windows are multiples of it.
+    `context`: so much of the surroundings must be around a tile for it to equal the untiled result.
+    `border`: so far the canvas reaches beyond the picture on every side (reflected clean picture, fresh
+    random fields). Where it equals `context`, noise at the picture's edge is as real as anywhere.
+    """
+
+    multiple: int
+    context: int
+    border: int
 
 
 class Box(NamedTuple):
@@ -57,7 +61,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Tile:
-    """What the model sees (`window`) and what is kept of it (`core`)."""
+    """A window, the input of the model, and its core, the part of the result that is kept."""
 
     window: Box
     core: Box

@@ -9,19 +9,19 @@ python scripts/card_figures.py NAME DATA --split val -o weights/cards/figures
 import argparse
 from collections import Counter
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
-from nmflowgan_cli.checkpoints.format import write_whole
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.evaluation.candidates import candidates, open_weights
 from nmflowgan_cli.evaluation.pair_scores import Protocol
 from nmflowgan_cli.evaluation.protocol import Evaluation, evaluate
 from nmflowgan_cli.evaluation.selection import select
+from nmflowgan_cli.files import write_whole
 from nmflowgan_cli.metrics.moments import FloatArray
 from nmflowgan_cli.metrics.noise import level_curves
-from nmflowgan_cli.report.condition_section import correlation_limit, level_plots, noise_sources
-from nmflowgan_cli.report.markup import Markup, element
+from nmflowgan_cli.report.condition_plots import correlation_limit, level_plots, noise_sources
 from nmflowgan_cli.report.plots import colour, correlation_plot, correlation_scale, dashes
 
 FIGURES = Path(__file__).parents[1] / "weights" / "cards" / "figures"
@@ -34,7 +34,7 @@ HEADING, LEGEND, GAP, MARGIN = 24, 24, 6, 10
 LEVEL_SIZE, MAP_SIZE, SCALE_SIZE = (280, 180), (137, 144), (259, 36)
 """Of the plots, in pixels."""
 
-Row = tuple[str, Sequence[Markup]]
+Row = tuple[str, Sequence[str]]
 """A heading and the plots below it."""
 
 
@@ -77,18 +77,24 @@ def correlation_rows(evaluation: Evaluation) -> list[Row]:
     return [*rows, ("", [scale])]
 
 
-def placed(plot: Markup, x: float, y: float, size: tuple[int, int]) -> Markup:
+def placed(plot: str, x: float, y: float, size: tuple[int, int]) -> str:
     """A plot inside of another SVG."""
-    return Markup(plot.replace('width="100%"', f'x="{x:g}" y="{y:g}" width="{size[0]}" height="{size[1]}"', 1))
+    return plot.replace('width="100%"', f'x="{x:g}" y="{y:g}" width="{size[0]}" height="{size[1]}"', 1)
 
 
-def legend(names: Sequence[str]) -> list[Markup]:
+def text(words: str, x: int, y: int, attributes: str = "") -> str:
+    """Words as SVG text."""
+    return f'<text x="{x}" y="{y}"{attributes}>{escape(words)}</text>'
+
+
+def legend(names: Sequence[str]) -> list[str]:
     """The lines of the sources of noise and their names, beside each other."""
     parts = []
     for source, name in enumerate(names):
-        x, style = MARGIN + 150 * source, {"stroke": colour(source), "stroke_dasharray": dashes(source) or None}
-        parts.append(element("line", x1=x, x2=x + 28, y1=12, y2=12, stroke_width=2, **style))
-        parts.append(element("text", name, x=x + 34, y=16))
+        x, dashed = MARGIN + 150 * source, f' stroke-dasharray="{dashes(source)}"' if dashes(source) else ""
+        place = f'x1="{x}" x2="{x + 28}" y1="12" y2="12"'
+        parts.append(f'<line {place} stroke-width="2" stroke="{colour(source)}"{dashed}></line>')
+        parts.append(text(name, x + 34, 16))
     return parts
 
 
@@ -96,14 +102,15 @@ def sheet(rows: Sequence[Row], size: tuple[int, int], names: Sequence[str], labe
     """All rows below each other, under a legend, as a picture that stands alone."""
     parts, y = legend(names), LEGEND if names else 0
     for heading, plots in rows:
-        parts.append(element("text", heading, x=MARGIN, y=y + 18, class_="heading"))
+        parts.append(text(heading, MARGIN, y + 18, ' class="heading"'))
         own = size if heading else SCALE_SIZE
         parts += [placed(plot, MARGIN + index * (own[0] + GAP), y + HEADING, own) for index, plot in enumerate(plots)]
         y += HEADING + own[1]
     width = MARGIN + max(max(len(plots) for _, plots in rows) * (size[0] + GAP), SCALE_SIZE[0] + GAP)
-    background = element("rect", width=width, height=y, fill="#fff", stroke="none")
-    box = {"xmlns": "http://www.w3.org/2000/svg", "width": width, "height": y, "viewBox": f"0 0 {width} {y}"}
-    return element("svg", element("style", STYLE), background, *parts, role="img", aria_label=label, **box) + "\n"
+    background = f'<rect width="{width}" height="{y}" fill="#fff" stroke="none"></rect>'
+    box = f'xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}" viewBox="0 0 {width} {y}"'
+    body = f"<style>{STYLE}</style>{background}{''.join(parts)}"
+    return f'<svg role="img" aria-label="{escape(label)}" {box}>{body}</svg>\n'
 
 
 def main() -> None:
@@ -114,7 +121,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="at most so many pairs of a camera and ISO (default: all)")
     parser.add_argument("--output", "-o", type=Path, default=FIGURES, help=f"folder (default: {FIGURES})")
     options = parser.parse_args()
-    pairs = select(options.data, options.split, limit=options.limit)
+    pairs = select(options.data, options.split, limit=options.limit).pairs
     shown = largest(pairs)
     entries = candidates([options.weights], [], fit_note="", load=open_weights(None))
     chosen = sorted((pair for pair in pairs if pair.condition in shown), key=lambda pair: shown.index(pair.condition))
@@ -127,10 +134,10 @@ def main() -> None:
         "mean": sheet(means, LEVEL_SIZE, names, f"mean of real and made noise against the clean level: {name}"),
         "correlation": sheet(correlation_rows(evaluation), MAP_SIZE, (), f"correlation of real and made noise: {name}"),
     }
-    for kind, text in figures.items():
+    for kind, figure in figures.items():
         path = options.output / f"{name}-{kind}.svg"
-        write_whole(path, text.encode())
-        print(f"{path}: {len(text.encode()) / 1000:.0f} kB")
+        write_whole(path, figure.encode())
+        print(f"{path}: {len(figure.encode()) / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

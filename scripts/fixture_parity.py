@@ -20,7 +20,7 @@ from torch import Tensor
 from nmflowgan_cli.checkpoints.build import build
 from nmflowgan_cli.checkpoints.official import import_official
 from nmflowgan_cli.conditions import Condition, Vocabulary
-from nmflowgan_cli.models.base import Fields, encode
+from nmflowgan_cli.models.base import Fields, encode, to_counts
 from nmflowgan_cli.models.flow import LEVELS
 from nmflowgan_cli.models.nmflowgan.paper import PaperNMFlowGAN
 
@@ -62,7 +62,7 @@ def computed(model: PaperNMFlowGAN, arrays: dict[str, NDArray]) -> Iterator[tupl
     yield "unet_out", model.unet(torch.from_numpy(arrays["unet_in"]))
     noisy = model.sample(clean, code, fields)
     yield "noisy_float", noisy.clamp(0, LEVELS)  # the official code clips here
-    yield "noisy_uint8", (noisy + 0.5).floor().clamp(0, LEVELS - 1)
+    yield "noisy_uint8", to_counts(noisy)
 
 
 def errors(a: NDArray, b: NDArray) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""Make the tests' small checkpoint in the official layout, and what it must compute.
+"""Make the tests' small checkpoint in the official layout, and its expected results.
 
     python scripts/make_fixture.py
 

@@ -13,19 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from nmflowgan_cli.data.manifest import Pair
-from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.evaluation.candidates import candidates, open_weights
 from nmflowgan_cli.evaluation.pair_scores import Candidate
 from nmflowgan_cli.evaluation.selection import select
+from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.metrics.moments import noise_of
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.report.crops import telling_place
-
-Bytes = NDArray[np.uint8]
+from nmflowgan_cli.synthesis.weights import find_weights
 
 GAIN = 4
 """How much the noise is amplified, about grey."""
@@ -115,20 +113,17 @@ def compose(rows: Sequence[Row], side: int, zoom: int) -> Image.Image:
 def main() -> None:
     options = arguments()
     (candidate,) = candidates([options.weights], [], fit_note="", load=open_weights(None))
-    pairs = [pair for pair in select(options.data, options.split) if isinstance(pair, Pair) and knows(candidate, pair)]
-    wanted = [pair for pair in pairs if options.camera is None or pair.condition.camera in options.camera]
+    known = find_weights(options.weights).vocabulary
+    pairs = [pair for pair in select(options.data, options.split).pairs if isinstance(pair, Pair)]
+    wanted = [
+        pair
+        for pair in pairs
+        if known.knows(pair.condition) and (options.camera is None or pair.condition.camera in options.camera)
+    ]
     rows = [row(label, pair, candidate, options.side, options.seed) for label, pair in chosen(wanted, options.iso)]
     options.output.parent.mkdir(parents=True, exist_ok=True)
     compose(rows, options.side, options.zoom).save(options.output, optimize=True)
     print(options.output)
-
-
-def knows(candidate: Candidate, pair: Pair) -> bool:
-    try:
-        candidate.check(pair.condition)
-    except UsageError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

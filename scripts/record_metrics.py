@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from nmflowgan_cli.checkpoints.cards import with_part
-from nmflowgan_cli.checkpoints.format import load, save, write_whole
+from nmflowgan_cli.checkpoints.format import load_weights, save_weights
+from nmflowgan_cli.files import write_whole
 from nmflowgan_cli.training.card import camera_table
 
 Scores = Mapping[str, Any]
@@ -118,14 +119,14 @@ def tables(models: Iterable[Mapping[str, Any]], name: str, command: str) -> str:
 def main() -> None:
     options = arguments()
     models = json.loads(options.report.read_text(encoding="utf-8"))["models"]
-    state, header = load(options.weights)
+    state, header = load_weights(options.weights)
     name = header.name or options.weights.stem
     card = options.weights.parent / "cards" / f"{name}.md"
     text = with_part(card.read_text(encoding="utf-8"), "cameras", camera_table(header.vocabulary))
     text = with_part(text, f"metrics {options.part}", tables(models, name, options.command))
     part = {"command": options.command, **{key: essentials(scores) for key, scores in measured(models[0]).items()}}
     earlier = {key: value for key, value in header.metrics.items() if isinstance(value, dict) and "command" in value}
-    save(options.weights, state, replace(header, metrics={**earlier, options.part: part}))
+    save_weights(options.weights, state, replace(header, metrics={**earlier, options.part: part}))
     write_whole(card, text.encode())
     print(f"{options.weights} and {card}: {options.part}")
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nmflowgan_cli.checkpoints.format import load, save, write_whole
+from nmflowgan_cli.checkpoints.format import load_weights, save_weights
 from nmflowgan_cli.checkpoints.hub import SUFFIX, entry_for
+from nmflowgan_cli.files import write_whole
 
 REGISTRY = Path(__file__).parents[1] / "weights" / "registry.json"
 
@@ -34,8 +35,8 @@ def arguments() -> argparse.Namespace:
 
 def copied(file: Path, target: Path, terms: str | None) -> Path:
     """`target`, which becomes a copy of the weights `file`, with its name and these terms in its header."""
-    state, header = load(file)
-    save(target, state, replace(header, name=target.stem, terms=header.terms if terms is None else terms))
+    state, header = load_weights(file)
+    save_weights(target, state, replace(header, name=target.stem, terms=header.terms if terms is None else terms))
     return target
 
 

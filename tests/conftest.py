@@ -1,4 +1,4 @@
-"""What all tests share: no test touches the user's own cache."""
+"""Shared fixtures: no test touches the user's own cache."""
 
 from pathlib import Path
 

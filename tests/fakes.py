@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from nmflowgan_cli.checkpoints.build import build
-from nmflowgan_cli.checkpoints.format import Header, save
+from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.conditions import Vocabulary
-from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, Window
-from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.models.base import Code, Fields, Geometry, NoiseModel, Window
 
 VOCABULARY = Vocabulary(
     ("GP", "IP", "S6"), (100, 400, 800, 3200), {"GP": {100: 5, 800: 2}, "IP": {100: 1, 400: 3, 3200: 1}, "S6": {}}
@@ -66,5 +65,5 @@ def save_untrained(path: Path, header: Header) -> Path:
     """A weights file of the model that `header` describes, as it starts; always the same."""
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        save(path, build(header).state_dict(), header)  # type: ignore[attr-defined]
+        save_weights(path, build(header).state_dict(), header)  # type: ignore[attr-defined]
     return path

@@ -2,8 +2,8 @@
 
 from html.parser import HTMLParser
 
-from nmflowgan_cli.report.markup import VOID
-
+VOID = {"br", "img", "input", "link", "meta"}
+"""Elements without content, which have no end tag."""
 ODD = "a&b <i>'\".png"
 """A name that has to be escaped."""
 
@@ -32,6 +32,11 @@ class Reader(HTMLParser):
     def handle_data(self, data):
         if not {"style", "script"} & set(self.open):
             self.text.append(data)
+
+    @property
+    def words(self):
+        """The text, with a space for each run of white space, as a browser shows it."""
+        return " ".join("".join(self.text).split())
 
     def named(self, tag):
         return [attributes for name, attributes in self.elements if name == tag]

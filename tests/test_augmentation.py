@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 import nmflowgan_cli
 from nmflowgan_cli import AddCameraNoise
 from nmflowgan_cli.checkpoints.build import build
-from nmflowgan_cli.checkpoints.format import Header, save
+from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import ConditionError, PictureError, WeightsError
 from nmflowgan_cli.imaging import luma
@@ -26,7 +26,7 @@ def saved(folder: Path, architecture: str, options: dict[str, object]) -> Path:
     path = folder / f"{architecture}.safetensors"
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        save(path, build(header).state_dict(), header)  # type: ignore[attr-defined]
+        save_weights(path, build(header).state_dict(), header)  # type: ignore[attr-defined]
     return path
 
 

@@ -82,6 +82,12 @@ def test_a_camera_without_training_is_refused_though_the_tables_have_a_row_for_i
         VOCABULARY.check(Condition("GP", 400))
 
 
+def test_what_is_refused_is_what_is_not_known():
+    known = [Condition("IP", 100), Condition("IP", 333), Condition("S6", 3200)]
+    unknown = [Condition("IP", 801), Condition("G4", 400), Condition("GP", 400), Condition("iPhone 7", 400)]
+    assert [VOCABULARY.knows(condition) for condition in known + unknown] == [True] * 3 + [False] * 4
+
+
 def test_trained_isos_are_one_hot():
     assert VOCABULARY.iso_weights(Condition("S6", 800)) == [0, 0, 1, 0]
     assert VOCABULARY.iso_weights(Condition("IP", 100)) == [1, 0, 0, 0]

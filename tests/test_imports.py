@@ -21,7 +21,8 @@ LAYERS = (
     ("models",),
     ("metrics",),
     ("conditions", "imaging", "randomness", "runtime", "tiling"),
-    ("files", "reflection"),
+    ("journal",),
+    ("files", "notices", "reflection"),
     ("errors",),
 )
 """Rooms and single modules from the top to the bottom; each imports from itself and from the layers below, and not
@@ -93,7 +94,7 @@ def loaded(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["synthesize", "--help"], ["make-pairs", "--help"]])
 def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
-    assert not loaded(*arguments) & {"torch", "numpy", "PIL", "rich", "safetensors", "requests", "imageio"}
+    assert not loaded(*arguments) & {"torch", "numpy", "PIL", "rich", "safetensors", "imageio"}
 
 
 def test_the_public_names_exist() -> None:

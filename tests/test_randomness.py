@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmflowgan_cli.randomness import BLOCK, PictureFields, picture_key
+from nmflowgan_cli.randomness import RANDOM_BLOCK as BLOCK
+from nmflowgan_cli.randomness import PictureFields, picture_key
 
 KEY = picture_key(0, "folder/picture.png", 0)
 WHOLE = (-BLOCK - 40, -60, 2 * BLOCK + 90, 2 * BLOCK)

@@ -1,51 +1,21 @@
-"""From a weights file to a model: one literal table of architectures."""
+"""Models from weights files, by the table of architectures."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 
-from nmflowgan_cli.checkpoints.format import Header, load, read_header, refuse_names
-from nmflowgan_cli.conditions import Vocabulary
+from nmflowgan_cli.checkpoints.format import Header, load_weights, read_header, refuse_names
 from nmflowgan_cli.errors import WeightsError
 from nmflowgan_cli.models.base import NoiseModel
-
-if TYPE_CHECKING:
-    from nmflowgan_cli.denoising.dncnn import DnCNN
-
-
-def _paper(vocabulary: Vocabulary, **options: Any) -> nn.Module:
-    from nmflowgan_cli.models.nmflowgan.paper import PaperNMFlowGAN
-
-    return PaperNMFlowGAN(vocabulary, **options)
-
-
-def _lite(vocabulary: Vocabulary, **options: Any) -> nn.Module:
-    from nmflowgan_cli.models.nmflowgan.lite import LiteNMFlowGAN
-
-    return LiteNMFlowGAN(vocabulary, **options)
-
-
-def _gaussian(vocabulary: Vocabulary, **options: Any) -> nn.Module:
-    from nmflowgan_cli.models.gaussian import GaussianNoise
-
-    return GaussianNoise(vocabulary, **options)
-
-
-def _dncnn(_: Vocabulary, **options: Any) -> nn.Module:
-    from nmflowgan_cli.denoising.dncnn import DnCNN
-
-    return DnCNN(**options)
-
-
-BUILDERS: dict[str, Callable[..., nn.Module]] = {"paper": _paper, "lite": _lite, "gaussian": _gaussian, "dncnn": _dncnn}
-DENOISERS = ("dncnn",)
+from nmflowgan_cli.models.registry import ARCHITECTURES, Architecture, header_names, load_reference, of_header
 
 
 def build(header: Header) -> NoiseModel:
     """The noise model that `header` describes, freshly initialised; raises WeightsError, also for a denoiser."""
-    if header.architecture in DENOISERS:
+    if _row(header).denoiser:
         name = header.name or header.architecture
         raise WeightsError(f"{name} is a denoiser, not a noise model", "judge it by nmflowgan evaluate --denoiser")
     return cast(NoiseModel, _built(header))
@@ -53,16 +23,16 @@ def build(header: Header) -> NoiseModel:
 
 def load_model(path: Path) -> NoiseModel:
     """The noise model of a weights file, on the CPU and in evaluation mode; raises WeightsError."""
-    state, header = load(path)
+    state, header = load_weights(path)
     return cast(NoiseModel, _filled(path, cast(nn.Module, build(header)), state))
 
 
-def load_denoiser(path: Path) -> "tuple[DnCNN, Header]":
+def load_denoiser(path: Path) -> tuple[nn.Module, Header]:
     """The denoiser of a weights file, on the CPU and in evaluation mode; WeightsError, also for a noise model."""
     header = read_header(path)
-    if header.architecture not in DENOISERS:
+    if not _row(header).denoiser:
         raise WeightsError(f"{path} is a noise model, not a denoiser", "train one by nmflowgan train --model dncnn")
-    return cast("DnCNN", _filled(path, _built(header), load(path)[0])), header
+    return _filled(path, _built(header), load_weights(path)[0]), header
 
 
 def parameter_count(header: Header) -> int:
@@ -71,17 +41,56 @@ def parameter_count(header: Header) -> int:
     return sum(tensor.numel() for tensor in model.parameters()) or sum(tensor.numel() for tensor in model.buffers())
 
 
+def import_checkpoint(path: Path) -> tuple[dict[str, Tensor], Header]:
+    """State and header of a checkpoint of other code, by the first architecture that recognises it.
+
+    Raises the WeightsError of the last one that does not.
+    """
+    *others, last = [row.importer for row in ARCHITECTURES.values() if row.importer]
+    for importer in others:
+        try:
+            return load_reference(importer)(path)
+        except WeightsError:
+            continue
+    return load_reference(last)(path)
+
+
+def described(header: Header, *, name: str = "", data: str = "", terms: str = "", cameras: str = "") -> Header:
+    """The header of an imported checkpoint with what its maker says of it; ConditionError for an unknown camera.
+
+    `cameras`: the only ones that it was trained on, codes or names with commas.
+    """
+    known, said = header.vocabulary, "as its maker says: {}"
+    codes = [known.code(camera.strip()) for camera in cameras.split(",")] if cameras else known.cameras
+    trained = {camera: isos if camera in codes else {} for camera, isos in known.trained.items()}
+    return replace(
+        header,
+        name=name or header.name,
+        vocabulary=replace(known, trained=trained),
+        data=(said.format(data), *header.data[1:]) if data else header.data,
+        terms=said.format(terms) if terms else header.terms,
+    )
+
+
 def _built(header: Header) -> nn.Module:
-    if header.architecture not in BUILDERS:
-        known = ", ".join(BUILDERS)
-        raise WeightsError(f"unknown architecture {header.architecture!r}", f"this tool knows {known}")
+    """The module that `header` describes, noise model or denoiser, freshly initialised; raises WeightsError."""
+    row = _row(header)
+    given = () if row.denoiser else (header.vocabulary,)
     try:
-        return BUILDERS[header.architecture](header.vocabulary, **header.options)
+        return load_reference(row.model)(*given, **header.options)
     except (TypeError, ValueError) as error:
         raise WeightsError(f"the options of {header.name or header.architecture} do not fit: {error}") from None
 
 
-def _filled(path: Path, module: nn.Module, state: Any) -> nn.Module:
+def _row(header: Header) -> Architecture:
+    row = of_header(header.architecture)
+    if row is None:
+        known = ", ".join(header_names())
+        raise WeightsError(f"unknown architecture {header.architecture!r}", f"this tool knows {known}")
+    return row
+
+
+def _filled(path: Path, module: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
     """`module` with the tensors of the file, in evaluation mode."""
     expected = module.state_dict()
     refuse_names(path, "lacks", expected.keys() - state.keys())

@@ -1,4 +1,4 @@
-"""What a card (Markdown) says, taken apart, and the parts of it that scripts write."""
+"""Model cards (Markdown): their sections, and the parts of them that scripts write."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from nmflowgan_cli.errors import WeightsError
 
 SUMMARY = ""
-"""The title of what stands between the heading of the card and its first section."""
+"""The title of the text between the heading of the card and its first section."""
 
 
 def sections(text: str) -> Mapping[str, str]:

@@ -14,46 +14,46 @@ from typing import TYPE_CHECKING, Any
 from nmflowgan_cli import __version__
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import WeightsError
-from nmflowgan_cli.files import replacing
+from nmflowgan_cli.files import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT_VERSION = 1
 KEY = "nmflowgan"
-"""Where the header lies in the metadata of the safetensors file."""
+"""Key of the header in the metadata of the safetensors file."""
 
 LICENCES = {"mit": "mit", "cc0": "cc0-1.0", "cc0-1.0": "cc0-1.0", "cc-by-4.0": "cc-by-4.0", "apache-2.0": "apache-2.0"}
-"""Terms under which anybody may use weights for anything, and their identifiers at Hugging Face."""
+"""Terms that forbid no use, and their identifiers at Hugging Face."""
 
 IMPORT_HINT = "a checkpoint of the authors' code is converted by: nmflowgan weights import FILE.pth -o NAME.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a weights file says of itself."""
+    """The metadata of a weights file."""
 
     architecture: str
     """"paper", "lite", "gaussian", or "dncnn", which is a denoiser."""
     options: Mapping[str, Any]
     """Keyword arguments of the architecture's class, as JSON values."""
     vocabulary: Vocabulary
-    """Cameras and ISOs, and on how many patches of each it was trained."""
+    """Cameras and ISOs, with the number of training patches of each."""
     name: str = ""
     data: tuple[str, ...] = ()
-    """What it was trained on."""
+    """Training data, a phrase each."""
     terms: str = ""
-    """Under which terms it may be used."""
+    """Terms of use."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """Measured numbers, with the command that made them."""
     training: Mapping[str, Any] = field(default_factory=dict)
-    """Of a Gaussian model which one it is; of a denoiser the noise and the recipe that it learned by."""
+    """The kind of a Gaussian model; noise and recipe of a denoiser's training."""
     tool_version: str = __version__
     format_version: int = FORMAT_VERSION
 
     @property
     def restricted(self) -> bool:
-        """Whether there are terms that forbid some use, which whoever loads the weights is to know."""
+        """Whether the terms forbid some use; whoever loads the weights is informed of them."""
         return bool(self.terms) and self.terms.lower() not in LICENCES
 
     def to_json(self) -> dict[str, Any]:
@@ -94,21 +94,12 @@ class Header:
         )
 
 
-def save(path: Path, model_state: "Mapping[str, Tensor]", header: Header) -> None:
+def save_weights(path: Path, model_state: "Mapping[str, Tensor]", header: Header) -> None:
     """Write a weights file; raises WeightsError, and then leaves nothing behind."""
-    from safetensors.torch import save as to_bytes
+    from safetensors.torch import save
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}
-    write_whole(path, to_bytes(state, {KEY: json.dumps(header.to_json(), ensure_ascii=False)}))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Put `content` at `path` by a temporary file in the same folder; raises WeightsError."""
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise WeightsError(f"cannot write {path}: {error.strerror or error}") from None
+    write_whole(path, save(state, {KEY: json.dumps(header.to_json(), ensure_ascii=False)}), WeightsError)
 
 
 def read_header(path: Path) -> Header:
@@ -124,7 +115,7 @@ def read_header(path: Path) -> Header:
     return _parse(path, metadata.get(KEY))
 
 
-def load(path: Path) -> "tuple[dict[str, Tensor], Header]":
+def load_weights(path: Path) -> "tuple[dict[str, Tensor], Header]":
     """Tensors (CPU) and header of a weights file; raises WeightsError."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file

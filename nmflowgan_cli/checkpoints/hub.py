@@ -1,13 +1,12 @@
-"""Weights by name: a registry, and a cache on the user's side.
+"""Weights by name: the registry, and the user's cache.
 
-Weights that come with the package are copied into the cache, the others are downloaded; either way into a
-temporary file beside the place, verified by SHA-256, and then moved. The hash is checked on every use.
+Weights that come with the package are copied into the cache, the others are downloaded; either way verified by
+SHA-256, and then written whole or not at all. The hash of what is in the cache is checked on every use.
 """
 
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +16,7 @@ from typing import Any, Literal
 
 from nmflowgan_cli.conditions import CAMERA_NAMES, camera_code
 from nmflowgan_cli.errors import ConditionError, WeightsError
-from nmflowgan_cli.files import replacing
+from nmflowgan_cli.files import sha256, write_whole
 
 CACHE_VARIABLE = "NMFLOWGAN_CACHE"
 OFFLINE_VARIABLE = "NMFLOWGAN_OFFLINE"
@@ -30,7 +29,7 @@ State = Literal["ok", "absent", "differs"]
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One line of the registry."""
+    """Registered weights."""
 
     name: str
     file: str
@@ -38,12 +37,12 @@ class Entry:
     size: int
     """Bytes."""
     cameras: Mapping[str, tuple[int, ...]]
-    """The ISOs that each camera was trained at, rising."""
+    """The trained ISOs of each camera, rising."""
     camera_names: Mapping[str, str]
     """Full names of cameras, by code."""
     terms: str
     url: str | None
-    """Where to download it; None where the file comes with the package."""
+    """Address to download the file from; None where it comes with the package."""
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "Entry":
@@ -53,7 +52,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Registry:
-    """The weights that this version of the tool knows, and the folder of those that come with it."""
+    """The weights known by name, and the folder of the packaged ones."""
 
     entries: tuple[Entry, ...]
     folder: Path
@@ -118,7 +117,7 @@ def for_cameras(cameras: Sequence[str]) -> Entry:
 def resolve(name_or_path: str | Path, *, cache_dir: Path | None = None, offline: bool | None = None) -> Path:
     """The weights file that a name or a path means, installed into the cache if need be; raises WeightsError.
 
-    `cache_dir`: the user's flag, if there is one. `offline`: no downloads; by default as NMFLOWGAN_OFFLINE says.
+    `cache_dir`: the user's flag, if there is one. `offline`: no downloads; by default the value of NMFLOWGAN_OFFLINE.
     """
     if not is_path(name_or_path):
         return install(registry().entry(str(name_or_path)), registry(), cache_dir, offline=offline)
@@ -129,7 +128,7 @@ def resolve(name_or_path: str | Path, *, cache_dir: Path | None = None, offline:
 
 
 def is_path(name_or_path: str | Path) -> bool:
-    """Whether this means a file: it has a folder or a suffix, and is no name of the registry."""
+    """Whether this is the path of a file: it has a folder or a suffix, and is no name of the registry."""
     path = Path(name_or_path)
     return str(name_or_path) not in registry().names and (len(path.parts) > 1 or bool(path.suffix))
 
@@ -139,10 +138,10 @@ def install(entry: Entry, source: Registry, flag: Path | None = None, *, offline
     target = cache_dir(flag) / entry.file
     if state(entry, flag) == "ok":
         return target
+    content = _content(entry, source, offline=_offline() if offline is None else offline)
+    _verify(entry, content)
     try:
-        with replacing(target) as temporary:
-            _obtain(entry, source, temporary, offline=_offline() if offline is None else offline)
-            _verify(entry, temporary)
+        write_whole(target, content)
     except OSError as error:
         hint = f"set {CACHE_VARIABLE} or --cache-dir to a folder that can be written"
         raise WeightsError(f"cannot write to the cache {target.parent}: {error.strerror or error}", hint) from None
@@ -150,7 +149,7 @@ def install(entry: Entry, source: Registry, flag: Path | None = None, *, offline
 
 
 def state(entry: Entry, flag: Path | None = None) -> State:
-    """Whether the file of `entry` in the cache is there, and is what the registry says."""
+    """The state of the file of `entry` in the cache: as registered, absent, or another one."""
     target = cache_dir(flag) / entry.file
     try:
         return "ok" if sha256(target) == entry.sha256 else "differs"
@@ -168,16 +167,10 @@ def local_file(entry: Entry, flag: Path | None = None) -> Path | None:
     return packaged if packaged.is_file() and sha256(packaged) == entry.sha256 else None
 
 
-def card(entry: Entry) -> str:
+def read_card(entry: Entry) -> str:
     """The card of `entry` as Markdown, as it came with the package; empty where there is none."""
     path = registry().folder / "cards" / f"{entry.name}.md"
     return path.read_text(encoding="utf-8") if path.is_file() else ""
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def entry_for(path: Path, *, url: str | None = None) -> dict[str, Any]:
@@ -204,36 +197,35 @@ def _offline() -> bool:
     return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
 
 
-def _obtain(entry: Entry, source: Registry, target: Path, *, offline: bool) -> None:
-    """Copy or download the file of `entry` to `target`."""
+def _content(entry: Entry, source: Registry, *, offline: bool) -> bytes:
+    """The file of `entry`, from the package or from its address; not verified yet."""
     if entry.url is None:
-        packaged = source.folder / entry.file
-        if not packaged.is_file():
-            raise WeightsError(f"{entry.file} did not come with this installation", "reinstall nmflowgan-cli")
-        shutil.copyfile(packaged, target)
-    elif offline:
+        try:
+            return (source.folder / entry.file).read_bytes()
+        except OSError:
+            raise WeightsError(f"{entry.file} did not come with this installation", "reinstall nmflowgan-cli") from None
+    if offline:
         raise WeightsError(
             f"weights {entry.name} are not in the cache and {OFFLINE_VARIABLE} forbids downloads",
             f"unset it, or run once with a network: nmflowgan weights fetch {entry.name}",
         )
-    else:
-        _download(entry, entry.url, target)
+    return _downloaded(entry.name, entry.url)
 
 
-def _download(entry: Entry, url: str, target: Path) -> None:
-    """Stream `url` into `target`."""
-    import pooch
-    import requests
+def _downloaded(name: str, url: str) -> bytes:
+    from http.client import HTTPException
+    from urllib.request import urlopen
 
     try:
-        pooch.HTTPDownloader(timeout=TIMEOUT)(url, str(target), None)
-    except (requests.RequestException, ValueError) as error:
-        raise WeightsError(f"cannot download weights {entry.name} from {url}: {error}") from None
+        with urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 - an address of the registry
+            return answer.read()
+    except (OSError, HTTPException, ValueError) as error:
+        raise WeightsError(f"cannot download weights {name} from {url}: {error}") from None
 
 
-def _verify(entry: Entry, path: Path) -> None:
-    """Raise WeightsError unless the file is the one that the registry means."""
-    actual = sha256(path)
+def _verify(entry: Entry, content: bytes) -> None:
+    """Raise WeightsError unless this is the file that the registry means."""
+    actual = hashlib.sha256(content).hexdigest()
     if actual != entry.sha256:
         source = entry.url or "the file that came with this installation"
         raise WeightsError(

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Annotated, Any
@@ -74,6 +75,7 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; no traceback for a user's mistake or an interruption."""
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # they do not name the picture
         try:
             with terminable():
                 return super().invoke(ctx)

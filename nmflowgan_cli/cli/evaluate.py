@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  nmflowgan evaluate pairs/manifest.csv -m sidd-lite -m awgn -m oracle
+  nmflowgan evaluate real-pairs/ -m sidd-lite -m awgn -m oracle
   nmflowgan evaluate SIDD_Medium_Srgb/ --protocol table1 -m sidd-lite --csv table1.csv
-  nmflowgan evaluate pairs/ -m isp --split val --json > isp.json
+  nmflowgan evaluate real-pairs/ -m isp --split val --json > isp.json
 """
 
 SOME_FAILED = 3
@@ -103,6 +103,7 @@ def evaluate(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     json: options.Json = False,
+    accept_synthetic: options.AcceptSynthetic = False,
     quiet: options.Quiet = False,
     cache_dir: options.CacheDir = None,
 ) -> None:
@@ -132,6 +133,7 @@ def evaluate(
                 device=device,
                 as_json=json,
                 quiet=quiet,
+                accept_synthetic=accept_synthetic,
                 cache_dir=cache_dir,
             )
         )
@@ -141,22 +143,22 @@ def evaluate(
         raise UsageError("no model to evaluate", "name one: -m sidd-lite, -m awgn")
     evaluate_output.require_writable(report, csv)
     if report:
-        from nmflowgan_cli.report.plots import require_matplotlib
+        from nmflowgan_cli.report.page import require_packages
 
-        require_matplotlib()
+        require_packages("jinja2", "matplotlib")
     measure = _protocol(protocol, patch, step, seed=seed, akld_draws=akld_draws, nll=nll)
     split, fit_split = _splits(protocol, split, fit_split)
 
     from nmflowgan_cli.evaluation.candidates import FITTED, candidates, open_weights
     from nmflowgan_cli.evaluation.selection import select
-    from nmflowgan_cli.report.noise_tables import as_json, print_tables
+    from nmflowgan_cli.report.noise_tables import noise_json, print_scores
     from nmflowgan_cli.runtime import resolve_device
 
     target = resolve_device(device)
-    pairs = select(data, split, limit=limit, camera=camera, iso=iso)
+    pairs, available = select(data, split, limit=limit, camera=camera, iso=iso)
     fit_pairs = pairs
     if fit_split != split and not set(model).isdisjoint(FITTED):
-        fit_pairs = select(data, fit_split, limit=limit, camera=camera, iso=iso)
+        fit_pairs = select(data, fit_split, limit=limit, camera=camera, iso=iso).pairs
     entries = candidates(
         model,
         fit_pairs,
@@ -167,18 +169,20 @@ def evaluate(
     )
     found, failed = evaluate_output.measured(pairs, entries, measure, skip_unknown=skip_unknown, quiet=quiet)
     times = evaluate_output.latencies(found, entries, target, precision) if latency else []
-    facts = as_json(found, {"manifest": str(data), "split": split, "pairs": len(pairs), "failed_pairs": failed}, times)
+    left_out = available - len(pairs)
+    told = {"manifest": str(data), "split": split, "pairs": len(pairs), "left_out": left_out, "failed_pairs": failed}
+    facts = noise_json(found, told, times)
     if csv:
         from nmflowgan_cli.report.csv_tables import noise_rows
 
         evaluate_output.write_table(csv, noise_rows(found))
     if report:
-        text = evaluate_output.noise_page(found, pairs, entries, facts, gallery=gallery)
+        text = evaluate_output.noise_report(found, pairs, entries, facts, gallery=gallery)
         evaluate_output.write_page(report, text, quiet=quiet)
     if json:
         typer.echo(json_module.dumps(facts))
     else:
-        print_tables(found, times, cells=cells, official=official)
+        print_scores(found, times, cells=cells, official=official, left_out=left_out)
     raise typer.Exit(SOME_FAILED if failed else 0)
 
 

@@ -86,6 +86,7 @@ class DenoisingOptions:
     device: str = "auto"
     as_json: bool = False
     quiet: bool = False
+    accept_synthetic: bool = False
     cache_dir: Path | None = None
 
 
@@ -94,20 +95,28 @@ def evaluate_denoisers(options: DenoisingOptions) -> None:
     if options.models and not options.table:
         raise UsageError("--denoiser judges denoisers, -m names noise models", "leave one out; or --denoising-table")
     evaluate_output.require_writable(options.report, options.csv)
+    if options.report:
+        from nmflowgan_cli.report.page import require_packages
+
+        require_packages("jinja2")
+    from nmflowgan_cli.data.origin import census_of, refuse_unreal, stated
     from nmflowgan_cli.denoising.judge import judge, open_denoiser
     from nmflowgan_cli.report.crops import spread
     from nmflowgan_cli.report.denoised_crops import Gathered
-    from nmflowgan_cli.report.denoising_tables import as_json, print_rows
+    from nmflowgan_cli.report.denoising_tables import denoising_json, print_rows
     from nmflowgan_cli.runtime import resolve_device
 
     device = resolve_device(options.device)
     pairs = _held_out(options)
+    if not options.accept_synthetic:
+        refuse_unreal(pairs, "an evaluation of denoisers")
     paths = [*options.denoisers, *(_trained(options) if options.table else ())]
     denoisers = [open_denoiser(path, device) for path in paths]
     gathered = Gathered(spread({pair.condition for pair in pairs}, options.gallery if options.report else 0))
     rows = judge(_tracked(pairs, quiet=options.quiet), denoisers, look=_shown_to(options.pictures, gathered))
     data = {"pairs": str(options.data), "split": options.split or "val", "pictures": len(rows[0].pictures)}
-    facts = as_json(rows, data)
+    data["noise"] = stated(census_of(pairs))
+    facts = denoising_json(rows, data)
     _write(options, rows, facts, gathered)
     if options.as_json:
         typer.echo(json.dumps(facts))
@@ -131,7 +140,13 @@ def _write(options: DenoisingOptions, rows: "Sequence[Row]", facts: dict[str, An
 def _data(options: DenoisingOptions, split: str) -> "DataOptions":
     from nmflowgan_cli.training.sources import DataOptions
 
-    return DataOptions(pairs=options.data, split=split, camera=options.camera, iso=options.iso)
+    return DataOptions(
+        pairs=options.data,
+        split=split,
+        camera=options.camera,
+        iso=options.iso,
+        accept_synthetic=options.accept_synthetic,
+    )
 
 
 def _held_out(options: DenoisingOptions) -> "list[Paired]":

@@ -93,7 +93,7 @@ def origin(facts: Mapping[str, Any]) -> "Origin":
     return Origin(shlex.join(["nmflowgan", *sys.argv[1:]]), f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", facts)
 
 
-def noise_page(
+def noise_report(
     found: "Evaluation",
     pairs: "Sequence[Paired]",
     entries: "Sequence[Candidate]",
@@ -104,11 +104,11 @@ def noise_page(
     """The page of noise models; its pictures are of the pairs that are whole pictures."""
     from nmflowgan_cli.data.manifest import Pair
     from nmflowgan_cli.report.crops import examples
-    from nmflowgan_cli.report.page import page
+    from nmflowgan_cli.report.noise_page import noise_page
 
     whole = [pair for pair in pairs if isinstance(pair, Pair)]
     shown = examples(whole, entries, found.protocol, gallery, conditions=found.real)
-    return page(found, origin(facts), examples=shown)
+    return noise_page(found, origin(facts), examples=shown)
 
 
 def write_page(path: Path, text: str, *, quiet: bool) -> None:

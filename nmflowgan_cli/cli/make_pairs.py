@@ -27,7 +27,7 @@ SOME_FAILED = 3
 EXAMPLES = """\b
 Examples:
   nmflowgan make-pairs clean/ -c GP,IP -i 100-3200 --patch 256 --layout restormer -o Datasets/
-  nmflowgan make-pairs pairs.csv --patch 512 --step 384 --container lmdb --layout nafnet -o datasets/SIDD/
+  nmflowgan make-pairs real-pairs/ --patch 512 --step 384 --container lmdb --layout nafnet -o datasets/SIDD/
 """
 
 
@@ -79,6 +79,13 @@ def make_pairs(
         int | None, typer.Option(min=1, help="Pixels from one patch to the next.  [default: as --patch]")
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Noisy pictures of each clean one.", show_default=True)] = 1,
+    split: Annotated[
+        str,
+        typer.Option(
+            help="Division of real pairs: nm-flowgan, denoiser (the paper's, of SIDD), all, or scenes for val: "
+            "003,007.  [default: as the data say]"
+        ),
+    ] = "",
     val_share: Annotated[
         float | None,
         typer.Option(help="Share of the pictures for val, 0 to 1.  [default: 0; for real pairs, as the data say]"),
@@ -107,6 +114,9 @@ def make_pairs(
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip pairs that the manifest lists as done the same way; make the rest.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write HDF5 with cameras and ISOs that the authors' code cannot know.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the counts, and stop.")] = False,
     shard: options.Shard = None,
     device: options.Device = "auto",
@@ -127,11 +137,18 @@ def make_pairs(
     Patches are cut from whole noisy pictures, the same that synthesize makes.
     """
     from nmflowgan_cli.data.containers import open_container
+    from nmflowgan_cli.files import make_folder
     from nmflowgan_cli.pairs.manifest import History, PairManifest
     from nmflowgan_cli.pairs.plan import Cutting
-    from nmflowgan_cli.pairs.request import PairRequest, prepare_pairs, refuse_filled, refuse_unshareable
+    from nmflowgan_cli.pairs.request import (
+        PairRequest,
+        prepare_pairs,
+        refuse_filled,
+        refuse_unshareable,
+        refuse_unsupported,
+    )
     from nmflowgan_cli.synthesis.plan import share
-    from nmflowgan_cli.synthesis.request import make_folder, shard_of
+    from nmflowgan_cli.synthesis.request import shard_of
 
     shard = shard or shard_of(os.environ)
     with open_container(container, output, layout) as place:
@@ -152,9 +169,11 @@ def make_pairs(
                 seed=seed,
                 repeats=repeats,
                 cutting=Cutting(patch or None, step, min_detail),
+                split=split,
                 val_share=val_share,
             )
         )
+        refuse_unsupported(place, prepared.plan, force=force)
         lots = prepared.plan.lots(shard_size if place.sharded else None)
         own = share(lots, shard)
         if not quiet:

@@ -17,6 +17,10 @@ def _hush(quiet: bool) -> bool:  # noqa: FBT001 - Typer's callback
     return quiet
 
 
+AcceptSynthetic = Annotated[
+    bool,
+    typer.Option("--accept-synthetic", help="Let pairs of synthetic or unstated noise stand for real ones."),
+]
 Batch = Annotated[int | None, typer.Option(min=1, help="Tiles at a time on CUDA.  [default: 4]")]
 CacheDir = Annotated[
     Path | None,

@@ -78,6 +78,10 @@ class Reporter:
         """Print the error as one line on stderr."""
         self._print(error_line(error) + "\n", to_stderr=True)
 
+    def note(self, line: str) -> None:
+        """Print a line on stderr."""
+        self._print(f"note: {line}\n", to_stderr=True)
+
     def _print(self, text: str, *, to_stderr: bool) -> None:
         stream = sys.stderr if to_stderr else sys.stdout
         if self._progress is not None and stream.isatty():

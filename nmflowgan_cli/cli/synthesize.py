@@ -101,7 +101,8 @@ def synthesize(
 
     The noise of a picture depends only on the seed, its relative path, the repeat, camera, ISO and weights.
     """
-    from nmflowgan_cli.synthesis.request import SynthesisRequest, make_folder, prepare, shard_of
+    from nmflowgan_cli.files import make_folder
+    from nmflowgan_cli.synthesis.request import SynthesisRequest, prepare, shard_of
     from nmflowgan_cli.synthesis.weights import find_weights
 
     request = SynthesisRequest(
@@ -134,7 +135,7 @@ def synthesize(
     if not quiet:
         typer.echo(f"pictures: {len(prepared.jobs)}, weights: {sampler.weights}, device: {sampler.device}", err=True)
     with reporter(len(prepared.jobs), quiet=quiet, results=results, null=null) as report:
-        _make(prepared, sampler, report, done, workers=workers, json=json)
+        _make(prepared, sampler, report, done, workers=workers, json=json, quiet=quiet)
     if not quiet:
         typer.echo(f"{_summary(done)}, seconds: {time.monotonic() - begin:.1f}", err=True)
     raise typer.Exit(_exit_code(done))
@@ -148,7 +149,14 @@ def _show(prepared: "Prepared", report: Reporter, *, json: bool) -> None:
 
 
 def _make(
-    prepared: "Prepared", sampler: "Sampler", report: Reporter, done: "list[Item]", *, workers: int, json: bool
+    prepared: "Prepared",
+    sampler: "Sampler",
+    report: Reporter,
+    done: "list[Item]",
+    *,
+    workers: int,
+    json: bool,
+    quiet: bool,
 ) -> None:
     """Make the pictures, record and print each, and add it to `done`; raises DiskError with their number."""
     from nmflowgan_cli.synthesis.pipeline import run
@@ -165,17 +173,19 @@ def _make(
     )
     with counted(count, "--resume" if prepared.manifest else "--on-exists skip"), closing(items):
         for item in items:
-            _report(item, prepared, report, json=json)
+            _report(item, prepared, report, json=json, quiet=quiet)
             done.append(item)
             report.finish(item.job)
 
 
-def _report(item: "Item", prepared: "Prepared", report: Reporter, *, json: bool) -> None:
+def _report(item: "Item", prepared: "Prepared", report: Reporter, *, json: bool, quiet: bool) -> None:
     """Record the item, and print its result or its error."""
     if prepared.manifest and item.record.status != "skipped":
         prepared.manifest.append(item.record)
     if item.error is not None:
         report.error(item.error)
+    for note in () if quiet else item.notes:
+        report.note(f"{item.job.input}: {note}")
     if json:
         report.result(item.record.line())
     elif item.record.status == "done":

@@ -5,33 +5,35 @@ Besides flow and GAN, the reference models, and the denoiser that noise models a
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmflowgan_cli.cli.options import Device, Quiet, Seed, refuse_typed
+from nmflowgan_cli.cli.options import AcceptSynthetic, CacheDir, Device, Quiet, Seed, refuse_typed
 from nmflowgan_cli.cli.train_options import (
-    FOREIGN,
+    FAMILY,
+    MODELS,
+    PRESETS,
     Balance,
-    Model,
     Part,
     Precision,
-    Preset,
     Rendering,
     Strategy,
+    architecture_name,
+    foreign_options,
+    metavar,
     seconds,
 )
 from nmflowgan_cli.cli.train_progress import training_progress
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.models.registry import architecture, load_reference
 
 if TYPE_CHECKING:
     from nmflowgan_cli.training.loop import TrainingOutcome
-    from nmflowgan_cli.training.nmflowgan.recipe import Recipe
-    from nmflowgan_cli.training.requests import DenoiserRequest, FitRequest, TrainingRequest
+    from nmflowgan_cli.training.recipe import Recipe
+    from nmflowgan_cli.training.run import TrainingRequest
 
 EXAMPLES = """\b
 Examples:
@@ -55,14 +57,16 @@ def train(
         ),
     ] = None,
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run; needed to train.")] = None,
     model: Annotated[
-        Model,
+        str,
         typer.Option(
-            help="nmflowgan (flow and GAN), awgn or heteroscedastic (Gaussian references, fitted in one pass), or "
-            "dncnn (a denoiser, to judge noise by)."
+            metavar=metavar(MODELS),
+            help="nmflowgan (flow and GAN: lite or paper, by --preset), awgn or heteroscedastic (Gaussian references, "
+            "fitted in one pass), or dncnn (a denoiser, to judge noise by).",
+            show_default=True,
         ),
-    ] = Model.nmflowgan,
+    ] = FAMILY,
     noise: Annotated[
         str,
         typer.Option(
@@ -92,8 +96,11 @@ def train(
     ] = "",
     iso: Annotated[int | None, typer.Option(min=1, help="ISO of clean/ and noisy/, where paths do not say it.")] = None,
     preset: Annotated[
-        Preset, typer.Option(help="lite (default of new training) or paper (31 M parameters; dncnn: 30 epochs).")
-    ] = Preset.lite,
+        str,
+        typer.Option(
+            metavar=metavar(PRESETS), help="lite, or paper (31 M parameters; dncnn: 30 epochs).  [default: lite]"
+        ),
+    ] = "",
     flow_steps: Annotated[int | None, typer.Option(help="Steps of the flow (lite).  [default: the preset's]")] = None,
     spatial_steps: Annotated[
         int | None, typer.Option(help="Steps of the spatial network (lite).  [default: the preset's]")
@@ -131,9 +138,11 @@ def train(
     time_limit: Annotated[str, typer.Option(help="Save and stop after so long: 90s, 55m, 3h.  [default: none]")] = "",
     validate_every: Annotated[int, typer.Option(help="Steps from one validation to the next.")] = 500,
     precision: Annotated[
-        Precision,
-        typer.Option(help="Of the spatial network in training; bfloat16 suits paper on hardware that has it."),
-    ] = Precision.float32,
+        Precision | None,
+        typer.Option(
+            help="Of the spatial network in training; bfloat16 suits paper on hardware that has it.  [default: float32]"
+        ),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also log for TensorBoard, into the run's folder.")
     ] = False,
@@ -141,17 +150,22 @@ def train(
         bool, typer.Option("--compile", help="Compile the networks: slow to start; needs a C++ compiler on a CPU.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print recipe and number of patches, and stop.")] = False,
+    accept_synthetic: AcceptSynthetic = False,
     quiet: Quiet = False,
+    cache_dir: CacheDir = None,
 ) -> None:
     """Train weights into a folder: in the end model.safetensors and its card.md, on the way the rest."""
-    from nmflowgan_cli.checkpoints.hub import resolve
-    from nmflowgan_cli.denoising.recipe import denoiser_preset
-    from nmflowgan_cli.training import distributed
-    from nmflowgan_cli.training.requests import DenoiserRequest, FitRequest, TrainingRequest
+    from nmflowgan_cli.synthesis.weights import find_init
+    from nmflowgan_cli.training.distributed import leads
+    from nmflowgan_cli.training.run import TrainingRequest
     from nmflowgan_cli.training.sources import DataOptions
 
-    refuse_typed(context, FOREIGN[model], f"--model {model}")
-    options = DataOptions(
+    if output is None and not dry_run:
+        raise UsageError("no folder for the run", "give --output, like -o runs/mine; or --dry-run")
+    run = output or Path()
+    chosen = architecture_name(model, preset)
+    refuse_typed(context, foreign_options(chosen), f"--model {model}")
+    data_options = DataOptions(
         pairs=data,
         simulate=simulate,
         split=split,
@@ -159,99 +173,79 @@ def train(
         simulate_share=simulate_share,
         camera=camera,
         iso=iso,
+        accept_synthetic=accept_synthetic,
     )
-    told: dict[str, Any] = {
-        "data": options,
-        "run": output,
-        "name": name or output.resolve().name,
-        "terms": terms,
-        "camera_name": camera_name,
-        "command": shlex.join(["nmflowgan", *sys.argv[1:]]),
-    }
-    if model in (Model.awgn, Model.heteroscedastic):
-        typer.echo(_fit(FitRequest(**told, model=model.value)))
-        return
-    if model is Model.dncnn and distributed.launched() > 1:
-        raise UsageError("--model dncnn learns in one process", "start it without torchrun")
-    told |= {"seed": seed, "device": device, "resume": resume, "time_limit": seconds("--time-limit", time_limit)}
-    if model is Model.dncnn:
-        chosen = denoiser_preset(preset.value, steps=steps, batch=batch, rate_factor=rate)
-        request = DenoiserRequest(**told, recipe=chosen, noise=noise)
-    else:
-        changes = _given(
-            flow_steps=flow_steps,
-            spatial_steps=spatial_steps,
-            steps=steps,
-            batch=batch,
-            strategy=strategy,
-            rendered=rendered,
-        )
-        weights = resolve(init) if init else None
-        recipe = _recipe(preset, changes, [part.value for part in ablate or ()], weights, rate, precision)
-        request = TrainingRequest(
-            **{**told, "data": replace(options, rendered=recipe.rendered)},
-            recipe=recipe,
-            init=weights,
-            validate_every=validate_every,
-            tensorboard=tensorboard,
-            compiled=compiled,
-        )
+    weights = find_init(init, cache_dir) if init else None
+    changes = _given(
+        flow_steps=flow_steps,
+        spatial_steps=spatial_steps,
+        steps=steps,
+        batch=batch,
+        strategy=strategy,
+        rendered=rendered,
+        precision=precision,
+    )
+    if ablate:
+        changes["ablate"] = [part.value for part in ablate]
+    request = TrainingRequest(
+        architecture=chosen,
+        data=data_options,
+        run=run,
+        name=name or run.resolve().name,
+        recipe=_recipe(chosen, preset, changes, weights, rate),
+        terms=terms,
+        camera_name=camera_name,
+        command=shlex.join(["nmflowgan", *sys.argv[1:]]),
+        seed=seed,
+        device=device,
+        resume=resume,
+        time_limit=seconds("--time-limit", time_limit),
+        init=weights,
+        validate_every=validate_every,
+        tensorboard=tensorboard,
+        compiled=compiled,
+        noise=noise,
+        cache_dir=cache_dir,
+    )
     if dry_run:
         _print_plan(request)
         return
     outcome = _run(request, quiet=quiet)
     if outcome.interrupted:
         raise KeyboardInterrupt
-    if distributed.leads():
-        typer.echo(outcome.weights or output)
+    if leads():
+        typer.echo(outcome.weights or run)
 
 
-def _recipe(
-    preset: Preset,
-    changes: Mapping[str, Any],
-    ablated: Sequence[str],
-    init: Path | None,
-    rate: float,
-    precision: Precision,
-) -> "Recipe":
-    """The recipe of flow and GAN that the options mean."""
+def _recipe(name: str, preset: str, changes: dict[str, Any], init: Path | None, rate: float) -> "Recipe | None":
+    """The recipe that the options mean; None for an architecture without one."""
     from nmflowgan_cli.training.extension import recipe_from
-    from nmflowgan_cli.training.nmflowgan import recipe as recipes
+    from nmflowgan_cli.training.recipe import open_recipe
 
-    recipe = recipes.without(recipes.preset(preset.value, **changes), tuple(dict.fromkeys(ablated)))
-    recipe = recipes.scaled(recipe_from(recipe, init) if init else recipe, rate)
-    return replace(recipe, precision=precision.value)
-
-
-def _fit(request: "FitRequest") -> Path:
-    from nmflowgan_cli.training.fitting import run_fit
-
-    return run_fit(request)
+    if not architecture(name).recipes:
+        return None
+    recipe = open_recipe(name, preset, **changes)
+    return (recipe_from(recipe, name, init) if init else recipe).scaled(rate)
 
 
-def _print_plan(request: "TrainingRequest | DenoiserRequest") -> None:
+def _print_plan(request: "TrainingRequest") -> None:
     """Recipe and number of patches, as TOML."""
-    from nmflowgan_cli.training.nmflowgan.recipe import Recipe, to_toml
     from nmflowgan_cli.training.sources import census_toml
 
     recipe = request.recipe
-    text = to_toml(recipe) if isinstance(recipe, Recipe) else recipe.to_toml()
-    typer.echo(text + census_toml(request.data, recipe.patch))
+    assert recipe is not None
+    typer.echo(recipe.to_toml() + census_toml(recipe.data(request.data), recipe.patch))
 
 
-def _run(request: "TrainingRequest | DenoiserRequest", *, quiet: bool) -> "TrainingOutcome":
-    from nmflowgan_cli.denoising.train import run_denoiser
-    from nmflowgan_cli.training import distributed
-    from nmflowgan_cli.training.requests import DenoiserRequest
-    from nmflowgan_cli.training.run import run_training
+def _run(request: "TrainingRequest", *, quiet: bool) -> "TrainingOutcome":
+    from nmflowgan_cli.training.distributed import leads
 
-    with training_progress(request.recipe.steps, quiet=quiet or not distributed.leads()) as progress:
-        if isinstance(request, DenoiserRequest):
-            return run_denoiser(request, progress=progress)
-        return run_training(request, progress=progress)
+    steps = request.recipe.steps if request.recipe else 0
+    with training_progress(steps, quiet=quiet or not leads()) as progress:
+        return load_reference(architecture(request.architecture).trainer)(request, progress=progress)
 
 
-def _given(**options: int | StrEnum | None) -> dict[str, int | str]:
+def _given(**options: int | StrEnum | None) -> dict[str, Any]:
     """The options that the user gave."""
     return {
         name: value.value if isinstance(value, StrEnum) else value

@@ -1,15 +1,10 @@
-"""The words that `nmflowgan train` knows, and which of its options mean something to which model."""
+"""Choices of the options of `nmflowgan train`, and which of them mean something to an architecture."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from nmflowgan_cli.errors import UsageError
-
-
-class Model(StrEnum):
-    nmflowgan = "nmflowgan"
-    awgn = "awgn"
-    heteroscedastic = "heteroscedastic"
-    dncnn = "dncnn"
+from nmflowgan_cli.models.registry import ARCHITECTURES, architecture
 
 
 class Balance(StrEnum):
@@ -40,37 +35,26 @@ class Rendering(StrEnum):
     camera = "camera"
 
 
-class Preset(StrEnum):
-    lite = "lite"
-    paper = "paper"
+FAMILY = "nmflowgan"
+"""What `--model` calls the architectures `lite` and `paper`: `--preset` says which."""
+MODELS = (FAMILY, *ARCHITECTURES)
+PRESETS = tuple(dict.fromkeys(preset for row in ARCHITECTURES.values() for preset in row.recipes))
 
 
-_FLOW_AND_GAN = frozenset(
-    {
-        "simulate",
-        "simulate_share",
-        "flow_steps",
-        "spatial_steps",
-        "rendered",
-        "init",
-        "strategy",
-        "ablate",
-        "validate_every",
-        "precision",
-        "tensorboard",
-        "compiled",
-    }
-)
-_LEARNING = frozenset(
-    {"balance", "preset", "steps", "batch", "rate", "seed", "device", "resume", "time_limit", "dry_run"}
-)
-FOREIGN = {
-    Model.nmflowgan: frozenset({"noise"}),
-    Model.awgn: _FLOW_AND_GAN | _LEARNING | {"noise"},
-    Model.heteroscedastic: _FLOW_AND_GAN | _LEARNING | {"noise"},
-    Model.dncnn: _FLOW_AND_GAN,
-}
-"""The options that mean nothing to a model."""
+def metavar(names: Sequence[str]) -> str:
+    """Names as help shows what can be chosen."""
+    return f"[{'|'.join(names)}]"
+
+
+def architecture_name(model: str, preset: str) -> str:
+    """The name in the table of architectures that `--model` and `--preset` mean."""
+    return (preset or next(iter(PRESETS))) if model == FAMILY else model
+
+
+def foreign_options(name: str) -> frozenset[str]:
+    """Parameters of `train` that mean something to other architectures, and nothing to this one."""
+    known = frozenset().union(*(row.options for row in ARCHITECTURES.values()))
+    return known - architecture(name).options
 
 
 def seconds(flag: str, text: str) -> float:

@@ -63,7 +63,7 @@ def list_weights(*, as_json: options.Json = False, cache_dir: options.CacheDir =
         typer.echo("no weights are registered", err=True)
 
 
-@app.command(epilog=_examples("info sidd-lite", "info runs/mine/weights.safetensors --json"))
+@app.command(epilog=_examples("info sidd-lite", "info runs/mine/model.safetensors --json"))
 def info(
     name: Annotated[str, typer.Argument(help="A name of `weights list`, or a .safetensors file.")],
     *,
@@ -85,16 +85,16 @@ def info(
 
 def _facts(name: str, cache_dir: Path | None) -> dict[str, Any]:
     """The header of a file or name and its card; of weights that are not fetched yet, what the registry knows."""
-    from nmflowgan_cli.checkpoints.hub import card, is_path, local_file, registry, resolve
+    from nmflowgan_cli.checkpoints.hub import is_path, local_file, read_card, registry, resolve
 
     entry = None if is_path(name) else registry().entry(name)
     path = resolve(name) if entry is None else local_file(entry, cache_dir)
-    facts = {} if entry is None else {**_with_state(entry, cache_dir), **_card_facts(card(entry))}
+    facts = {} if entry is None else {**_with_state(entry, cache_dir), **_card_facts(read_card(entry))}
     return facts if path is None else {**facts, **_header_facts(path)}
 
 
 def _card_facts(text: str) -> dict[str, Any]:
-    """What a card says that no header does; nothing where there is no card."""
+    """The facts of a card that no header has; none where there is no card."""
     from nmflowgan_cli.checkpoints import cards
 
     if not text:
@@ -161,10 +161,17 @@ def import_weights(
     file: Annotated[Path, typer.Argument(help="A checkpoint (.pth) of the authors' code.")],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; ends in .safetensors.")],
+    name: Annotated[str, typer.Option(help="Name of the weights.  [default: that of FILE]")] = "",
+    data: Annotated[str, typer.Option(help="What it was trained on, as its maker says.  [default: not known]")] = "",
+    terms: Annotated[str, typer.Option(help="Terms of use, as its maker says.  [default: not known]")] = "",
+    cameras: Annotated[
+        str, typer.Option(help="Codes of the cameras that it was trained on, with commas.  [default: by its tables]")
+    ] = "",
 ) -> None:
     """Convert a checkpoint of the authors' code.
 
-    Nothing in it is executed; the critic and the optimisers are left out. Prints the path of the new file.
+    Nothing in it is executed; the critic and the optimisers are left out. What the file does not say of itself is
+    recorded as not known, or as its maker says. Prints the path of the new file.
     """
     from nmflowgan_cli.checkpoints.hub import SUFFIX
 
@@ -172,11 +179,12 @@ def import_weights(
         raise UsageError(f"output {output} does not end in {SUFFIX}")
     if output.exists():
         raise UsageError(f"{output} exists", "remove it, or choose another name")
-    from nmflowgan_cli.checkpoints.format import save
-    from nmflowgan_cli.checkpoints.official import import_official
+    from nmflowgan_cli.checkpoints.build import described, import_checkpoint
+    from nmflowgan_cli.checkpoints.format import save_weights
 
-    state, header = import_official(file)
-    save(output, state, header)
+    state, header = import_checkpoint(file)
+    header = described(header, name=name, data=data, terms=terms, cameras=cameras)
+    save_weights(output, state, header)
     typer.echo(str(output))
 
 

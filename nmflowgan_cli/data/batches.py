@@ -1,4 +1,4 @@
-"""Training batches: clean and noisy patches with their conditions, and the contract of whatever draws them."""
+"""Training batches: clean and noisy patches with their conditions, and the interface of their sources."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -24,24 +24,24 @@ class Batch(NamedTuple):
     rounded: Tensor | None = None
     """(N,) bool, where the noisy counts are integers (real patches); None where none are."""
     names: Sequence[str] = ()
-    """What the real patches are cut from."""
+    """Names of the pairs of the real patches."""
 
 
 class BatchSource(Protocol):
-    """Where a training takes its batches from."""
+    """A source of training batches."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What a resumed training must have in common with the one before."""
+        """Settings that may not change when a training is resumed."""
         ...
 
     @property
     def parts(self) -> dict[str, Any]:
-        """What a checkpoint must remember, by name: objects with `state_dict` and `load_state_dict`."""
+        """The stateful parts that a checkpoint holds, by name: objects with `state_dict` and `load_state_dict`."""
         ...
 
     def vocabulary(self, patches: int) -> Vocabulary:
-        """What a model has seen after `patches` patches."""
+        """The vocabulary of a model that has seen `patches` patches."""
         ...
 
     def batch(self, size: int, rng: np.random.Generator) -> Batch:

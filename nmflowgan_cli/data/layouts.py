@@ -1,4 +1,4 @@
-"""How denoisers' own code wants paired data named: folders, files and keys. Names only; nothing is written here.
+"""Layouts of paired data in the code of denoisers: folders, files and keys. Names only; nothing is written here.
 
 Restormer reads `Datasets/{train,val}/SIDD/{input_crops,target_crops}` with the same names in both, NAFNet
 `datasets/SIDD/{train,val}/{input_crops,gt_crops}` (its options name LMDBs, `.lmdb`), BasicSR any two folders, which its
@@ -11,48 +11,27 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import NamedTuple
 
-from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.sidd_instances import FIRST_FRAME, SceneInstance
 from nmflowgan_cli.errors import UsageError
 
-FIRST_FRAME = 10
-"""SIDD's pictures are frames 010 and 011 of a burst; patches are numbered on from there."""
 LONGEST_STEM = 120
-
-
-class Settings(NamedTuple):
-    """What SIDD's names say of a picture besides camera and ISO; the defaults say that it is not known."""
-
-    shutter: int = 0
-    """One over the exposure time, in 1/s."""
-    temperature: int = 0
-    """Of the light, in kelvin."""
-    brightness: str = "N"
-    """"L" low, "N" normal, "H" high."""
-
-
-UNKNOWN = Settings()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Label:
-    """Which patch of which picture: everything that a pair is named after."""
+    """The parts of a pair's name: a patch of a picture."""
 
     stem: str
     """Names the noisy picture that the patch is cut from; letters, digits, "_" and "-" only, see `stem`."""
     split: str
     """"train" or "val"."""
-    scene: str
-    """What the picture shows."""
-    picture: int
-    """Number of the clean picture, from 1."""
-    instance: int
-    """Number of the noisy picture, from 1."""
+    instance: SceneInstance
+    """SIDD's own, or one of its shape."""
+    frame: int | None
+    """Number of the frame of SIDD; None where the picture is not of SIDD."""
     patch: int
     """Number of the patch in its picture, from 0."""
-    condition: Condition
-    settings: Settings = UNKNOWN
 
     @property
     def key(self) -> str:
@@ -60,13 +39,11 @@ class Label:
         return f"{self.stem}_s{self.patch + 1:03d}"
 
     @property
-    def scene_instance(self) -> str:
-        """Name of SIDD's kind, `NNNN_SSS_CC_IIIII_TTTTT_KKKK_B`, for the noisy picture."""
-        camera = "".join(
-            character for character in self.condition.camera if character.isascii() and character.isalnum()
-        )
-        numbers = f"{self.instance:04d}_{self.picture:03d}_{camera or 'XX'}_{self.condition.iso:05d}"
-        return f"{numbers}_{self.settings.shutter:05d}_{self.settings.temperature:04d}_{self.settings.brightness}"
+    def frame_text(self) -> str:
+        """Names the patch within its instance, as SIDD numbers frames; patches of SIDD's begin with their frame."""
+        if self.frame is None:
+            return f"{FIRST_FRAME + self.patch:03d}"
+        return f"{self.frame:03d}" + (f"{self.patch:03d}" if self.patch else "")
 
 
 @dataclass(frozen=True)
@@ -81,7 +58,7 @@ class Layout:
     """Whether its folders may be LMDBs, too."""
 
     def paths(self, label: Label) -> tuple[PurePosixPath, PurePosixPath]:
-        """Where the clean and the noisy patch go as files of their own."""
+        """The paths of the clean and the noisy patch as separate files."""
         clean, noisy = (self._path(pattern, label) for pattern in (self.clean, self.noisy))
         return clean, noisy
 
@@ -96,9 +73,9 @@ class Layout:
             pattern.format(
                 split=label.split,
                 key=label.key,
-                scene_instance=label.scene_instance,
-                instance=label.instance,
-                frame=FIRST_FRAME + label.patch,
+                scene_instance=label.instance.name,
+                instance=label.instance.number,
+                frame=label.frame_text,
             )
         )
 
@@ -109,8 +86,8 @@ LAYOUTS = {
     "nafnet": Layout("{split}/gt_crops/{key}.png", "{split}/input_crops/{key}.png"),
     "basicsr": Layout("{split}/gt/{key}.png", "{split}/lq/{key}.png", meta_info="{split}/meta_info.txt"),
     "sidd": Layout(
-        "{split}/Data/{scene_instance}/{instance:04d}_GT_SRGB_{frame:03d}.PNG",
-        "{split}/Data/{scene_instance}/{instance:04d}_NOISY_SRGB_{frame:03d}.PNG",
+        "{split}/Data/{scene_instance}/{instance:04d}_GT_SRGB_{frame}.PNG",
+        "{split}/Data/{scene_instance}/{instance:04d}_NOISY_SRGB_{frame}.PNG",
         databases=False,
     ),
 }
@@ -123,16 +100,16 @@ def layout(name: str) -> Layout:
     return LAYOUTS[name]
 
 
-def stem(relative_path: str, repeat: int | None = None) -> str:
+def stem(relative_path: str, repeat: int | None = None, *, apart: bool = False) -> str:
     """A name for a picture out of its relative path: ASCII letters, digits, "_" and "-", at most 140 characters.
 
     Folders are joined by "_", the suffix is dropped, and `repeat` becomes "_r0", "_r1" ... Where other characters had
-    to be replaced, or the name is too long, eight digits of a hash keep it apart from others.
+    to be replaced, the name is too long, or `apart`, eight digits of a hash keep it apart from others.
     """
     path = PurePosixPath(relative_path)
     joined = "_".join((*path.parent.parts, path.stem))
     plain = re.sub(r"[. ]", "_", joined)
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", plain)
-    if safe != plain or len(safe) > LONGEST_STEM:
+    if apart or safe != plain or len(safe) > LONGEST_STEM:
         safe = f"{safe[:LONGEST_STEM]}_{hashlib.sha256(relative_path.encode()).hexdigest()[:8]}"
     return safe if repeat is None else f"{safe}_r{repeat}"

@@ -1,7 +1,7 @@
-"""Paired data: a clean and a noisy picture of one scene, with the camera and the ISO of the noisy one.
+"""Manifests of paired data: a clean and a noisy picture of one scene, with the camera and ISO of the noisy one.
 
-A manifest lists the pairs, in CSV (`clean,noisy,camera,iso,scene,split`) or as JSON lines with the
-same names. Paths are relative to the manifest. `scene` and `split` may be left out.
+A manifest lists the pairs, in CSV (`clean,noisy,camera,iso,scene,split,noise`) or as JSON lines with the same names.
+Paths are relative to the manifest. All but the first four may be left out; `noise` is "real", or names the noise model.
 """
 
 import csv
@@ -15,11 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import CAMERA_NAMES, Condition
+from nmflowgan_cli.data.origin import REAL, UNSTATED, Origin, origin_of, recorded_origin
+from nmflowgan_cli.data.sidd_instances import SceneInstance, find_instance
 from nmflowgan_cli.errors import PictureError, UsageError
+from nmflowgan_cli.journal import DONE
 
 Split = Literal["all", "train", "val"]
 
 REQUIRED = ("clean", "noisy", "camera", "iso")
+MANIFEST_COLUMNS = (*REQUIRED, "scene", "split", "noise", "weights_sha256", "seed")
 MANIFEST_NAMES = ("manifest.csv", "manifest.jsonl")
 
 
@@ -31,11 +35,13 @@ class Pair:
     noisy: Path
     condition: Condition
     scene: str
-    """Pairs of one scene show the same thing; the clean file's stem where the manifest does not say."""
+    """Pairs of one scene show the same thing; the clean file's stem where the manifest has none."""
     split: str
-    """"train" or "val"; "train" where the manifest does not say."""
+    """"train" or "val"; "train" where the manifest has none."""
     name: str
     """The noisy path as the manifest writes it: names the pair, and seeds its random fields."""
+    origin: Origin = UNSTATED
+    """Of the noise."""
 
     def size(self) -> tuple[int, int, int]:
         """One picture, its height and width, from the headers; PictureError where clean and noisy differ."""
@@ -59,6 +65,11 @@ class Pair:
             raise PictureError(f"{self.clean} and {self.noisy} differ in size: {sizes}", "a pair shows the same pixels")
 
 
+def has_manifest(folder: Path) -> bool:
+    """Whether `folder` holds a manifest."""
+    return any((folder / name).is_file() for name in MANIFEST_NAMES)
+
+
 def read_pairs(data: Path, split: Split = "all") -> list[Pair]:
     """The pairs of a manifest (a file, or a folder that holds manifest.csv or manifest.jsonl), in its order.
 
@@ -66,7 +77,8 @@ def read_pairs(data: Path, split: Split = "all") -> list[Pair]:
     and where no pair is left.
     """
     manifest = _manifest(data)
-    pairs = [_pair(row, manifest.parent, f"{manifest}, line {line}") for line, row in _rows(manifest)]
+    made = [(line, row) for line, row in _rows(manifest) if row.get("status", DONE) == DONE]
+    pairs = [_pair(row, manifest.parent, f"{manifest}, line {line}") for line, row in made]
     chosen = [pair for pair in pairs if split in ("all", pair.split)]
     if not chosen:
         raise UsageError(
@@ -123,7 +135,19 @@ def _pair(row: Mapping[str, Any], folder: Path, place: str) -> Pair:
     if split not in ("train", "val"):
         raise UsageError(f"{place}: unknown split {split!r}", "train or val")
     condition = Condition(written_camera(str(row["camera"])), _iso(row["iso"], place))
-    return Pair(clean, noisy, condition, str(row.get("scene") or clean.stem), split, Path(str(row["noisy"])).as_posix())
+    scene, name = str(row.get("scene") or clean.stem), Path(str(row["noisy"])).as_posix()
+    stated = "noise" in row or "weights" in row
+    origin = origin_of(row) if stated else pair_origin(noisy, find_instance(scene) or find_instance(name))
+    return Pair(clean, noisy, condition, scene, split, name, origin)
+
+
+def pair_origin(noisy: Path, instance: SceneInstance | None) -> Origin:
+    """The origin of the noise of a picture whose data do not state it.
+
+    As the journal of a folder above it records; without one, pictures of SIDD's own instances are of a camera.
+    """
+    recorded = recorded_origin(noisy)
+    return REAL if recorded == UNSTATED and instance is not None and instance.published else recorded
 
 
 def _picture(path: Path, place: str) -> Path:

@@ -1,4 +1,4 @@
-"""Real and simulated pairs in one batch."""
+"""Batches of real and simulated pairs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,16 +23,16 @@ class MixedSource:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What a resumed training must have in common with the one before."""
+        """Settings that may not change when a training is resumed."""
         return {**self.pairs.settings, "simulate_share": self.share, "cameras": list(self.simulator.profiles)}
 
     @property
     def parts(self) -> dict[str, Any]:
-        """What a checkpoint must remember."""
+        """The stateful parts that a checkpoint holds."""
         return self.pairs.parts
 
     def vocabulary(self, patches: int) -> Vocabulary:
-        """What a model has seen after `patches` patches, simulated and real ones together."""
+        """The vocabulary of a model that has seen `patches` patches, simulated and real ones together."""
         known = [
             source.vocabulary(round(patches * share))
             for source, share in ((self.simulator, self.share), (self.pairs, 1 - self.share))

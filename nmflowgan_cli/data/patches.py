@@ -1,4 +1,4 @@
-"""Batches of real pairs: crops that are cut as they are needed, from pictures in a bounded memory."""
+"""Batches of real pairs: crops on demand from decoded pictures in bounded memory."""
 
 import hashlib
 import math
@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.data.batches import UNKNOWN_PHASE, Batch
-from nmflowgan_cli.data.reading import Bytes, Paired
+from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.imaging import Bytes
 
 Balance = Literal["code", "picture", "none"]
-"""What is as frequent as any other of its kind: (camera, ISO) codes, pictures, or patches."""
+"""The kind of thing that is drawn uniformly: (camera, ISO) codes, pictures, or patches."""
 
 MEMORY = 2**30
 """Bytes of decoded pictures that are kept."""
 CROPS_A_VISIT = 1000
-"""Where not all pictures fit in memory: crops from a picture before another takes its place. A photograph of 12
+"""Crops from a picture before another takes its place, where not all fit in memory. A photograph of 12
 megapixels has 2,900 patches of 64 pixels, and takes as long to decode as a thousand crops take to train on."""
 
 
@@ -94,17 +95,17 @@ class PairSource:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What a resumed training must have in common with the one before."""
+        """Settings that may not change when a training is resumed."""
         names = hashlib.sha256("\0".join(pair.name for pair in self.pairs).encode(errors="surrogateescape"))
         return {"pairs": f"{len(self.pairs)} ({names.hexdigest()[:8]})", "balance": self.balance}
 
     @property
     def parts(self) -> dict[str, Any]:
-        """What a checkpoint must remember."""
+        """The stateful parts that a checkpoint holds."""
         return {"pairs": self}
 
     def vocabulary(self, patches: int) -> Vocabulary:
-        """What a model has seen after `patches` patches."""
+        """The vocabulary of a model that has seen `patches` patches."""
         trained: dict[str, dict[int, int]] = {}
         for condition in _in_order({pair.condition for pair in self.pairs}):
             weight = sum(w for pair, w in zip(self.pairs, self.weights, strict=True) if pair.condition == condition)
@@ -130,7 +131,7 @@ class PairSource:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Which pictures are shown, and which comes next."""
+        """The pictures that crops are drawn from, and the next one."""
         return {"shown": list(self._shown), "next": self._next, "drawn": self._drawn}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

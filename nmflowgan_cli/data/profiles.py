@@ -1,4 +1,4 @@
-"""The camera profiles of the ISP simulator, from camera_profiles.json beside this file (it names their source)."""
+"""Camera profiles of the ISP simulator, from camera_profiles.json beside this file (which names their source)."""
 
 import json
 from functools import cache

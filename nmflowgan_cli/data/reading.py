@@ -1,18 +1,22 @@
-"""Whatever paired data a path names, read by one contract and divided into train and val."""
+"""Paired data of any kind behind one interface, and its division into train and val."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nmflowgan_cli.conditions import Condition, camera_code
-from nmflowgan_cli.data import folders, hdf5, manifest, sidd, sidd_blocks
+from nmflowgan_cli.data import folders, manifest, sidd, sidd_blocks
+from nmflowgan_cli.data.containers import hdf5, parquet, webdataset
+from nmflowgan_cli.data.containers.lmdb import read_lmdb
+from nmflowgan_cli.data.origin import Origin
+from nmflowgan_cli.data.sidd_instances import DENOISER_ISOS, TEST_INSTANCES, TRAIN_INSTANCES, find_instance
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.imaging import Bytes
+from nmflowgan_cli.journal import FILE_NAME, records
+from nmflowgan_cli.notices import notice
 
-Bytes = NDArray[np.uint8]
 NAMED_SPLITS = ("all", "nm-flowgan", "denoiser")
 
 
@@ -29,12 +33,17 @@ class Paired(Protocol):
 
     @property
     def split(self) -> str:
-        """What the data say: "train" or "val"."""
+        """The data's own split: "train" or "val"."""
         ...
 
     @property
     def name(self) -> str:
-        """Where it is in its data set."""
+        """Path in the data set."""
+        ...
+
+    @property
+    def origin(self) -> Origin:
+        """Of the noise."""
         ...
 
     def size(self) -> tuple[int, int, int]:
@@ -50,31 +59,61 @@ Splits = dict[str, list[Paired]]
 """The pairs of "train" and of "val"."""
 
 
+WANTED = (
+    "expected SIDD's folders, a manifest, clean/ and noisy/ (or gt/ and lq/ and the like), or HDF5, LMDB, tar or "
+    "Parquet of make-pairs"
+)
+
+
 def read_paired(data: Path, *, condition: Condition | None = None) -> tuple[Sequence[Paired], str]:
     """The pairs that `data` names, in their order, and the split that is usual for them.
 
-    `data`: a manifest, or a folder with one; SIDD's folders or validation blocks; a folder pair; HDF5 files.
-    `condition`: of the pairs of a folder pair that do not say theirs. Raises UsageError for data of no such kind, and
-    what the readers raise.
+    `data`: a manifest, or a folder with one; what `make-pairs` writes, in any container; HDF5 files of the authors'
+    preparation; SIDD's folders or validation blocks; folder pairs. `condition`: of the pairs of a folder pair that do
+    not name theirs. Raises UsageError for data of no such kind, and what the readers raise.
     """
     if not data.exists():
-        raise UsageError(f"{data} does not exist", "expected a SIDD folder, a manifest, a folder pair or HDF5 files")
+        raise UsageError(f"{data} does not exist", WANTED)
     if data.is_file():
-        return (hdf5.read_hdf5(data) if hdf5.is_hdf5(data) else manifest.read_pairs(data)), ""
-    if hdf5.is_hdf5(data):  # before manifests: one beside HDF5 files lists no pictures
-        return hdf5.read_hdf5(data), ""
-    if any((data / name).is_file() for name in manifest.MANIFEST_NAMES):
-        return manifest.read_pairs(data), ""
-    if sidd_blocks.is_sidd_blocks(data):
-        return sidd_blocks.read_sidd_blocks(data), ""
-    if sidd.is_sidd(data):
-        return sidd.read_sidd(data), "nm-flowgan"
-    if folders.is_folder_pair(data):
-        return folders.read_folder_pair(data, condition), ""
-    wanted = (
-        "expected SIDD's folders, a manifest, clean/ and noisy/, or HDF5; make-pairs takes clean pictures with --camera"
-    )
-    raise UsageError(f"{data} is not paired data", wanted)
+        read = SHARDS.get(data.suffix.lower())
+        return (list(read(data, data.parent)) if read else manifest.read_pairs(data)), ""
+    for fits, read, usual in READERS:
+        if fits(data):
+            return read(data, condition), usual
+    raise UsageError(f"{data} is not paired data", f"{WANTED}; make-pairs takes clean pictures with --camera")
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files below `folder` that hold many pairs."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SHARDS)
+
+
+def _read_files(folder: Path, _: Condition | None) -> list[Paired]:
+    return [pair for path in _files(folder) for pair in SHARDS[path.suffix.lower()](path, folder)]
+
+
+def _made_as(key: str, suffix: str, folder: Path) -> bool:
+    """Whether the journal of a folder lists pairs in files (or databases) of this kind under `key`."""
+    first = islice(records(folder / FILE_NAME), 20)
+    return any(key in record and str(record[key]).endswith(suffix) for record in first)
+
+
+SHARDS: Mapping[str, Callable[[Path, Path], Iterable[Paired]]] = {
+    **dict.fromkeys(hdf5.HDF5_SUFFIXES, hdf5.read_hdf5),
+    webdataset.SUFFIX: webdataset.read_webdataset,
+    parquet.SUFFIX: parquet.read_parquet,
+}
+"""Readers of files that hold many pairs, by suffix: from the file and the folder that names are relative to."""
+READERS: Sequence[tuple[Callable[[Path], bool], Callable[[Path, Condition | None], Sequence[Paired]], str]] = (
+    (lambda folder: _made_as("file", "", folder) and bool(_files(folder)), _read_files, ""),
+    (lambda folder: _made_as("noisy", ".lmdb", folder), lambda folder, _: read_lmdb(folder / FILE_NAME), ""),
+    (manifest.has_manifest, lambda folder, _: manifest.read_pairs(folder), ""),
+    (sidd_blocks.is_sidd_blocks, lambda folder, _: sidd_blocks.read_sidd_blocks(folder), ""),
+    (sidd.is_sidd, lambda folder, _: sidd.read_sidd(folder), "nm-flowgan"),
+    (folders.is_folder_pair, folders.read_folder_pair, ""),
+    (lambda folder: bool(_files(folder)), _read_files, ""),
+)
+"""Kinds of folders in the order in which they are recognised: test, reader, and the split that is usual."""
 
 
 def of_camera(pairs: Sequence[Paired], camera: str) -> Sequence[Paired]:
@@ -86,13 +125,15 @@ def of_camera(pairs: Sequence[Paired], camera: str) -> Sequence[Paired]:
 
 
 def divide(found: Iterable[Paired], split: str = "") -> Splits:
-    """Train and val. `split`: "" as the data say themselves; "all" trains on everything; "nm-flowgan" and "denoiser"
+    """Train and val. `split`: "" is the data's own; "all" trains on everything; "nm-flowgan" and "denoiser"
     are the paper's, by the name of SIDD's scene instances; else the scenes to hold out, separated by commas.
 
     Raises UsageError where nothing is left to train on, and for a scene that would be in both splits.
     """
     found = list(found)
     chosen = allot(found, split)
+    if reason := left_out(found, chosen, split):
+        notice(reason)
     if not chosen["train"]:
         raise UsageError(f"no train pairs of {len(found)} in the split {split or 'of the data'!r}", "try --split all")
     _refuse_leaks(chosen)
@@ -111,9 +152,24 @@ def allot(found: Sequence[Paired], split: str = "") -> Splits:
     return chosen
 
 
+def left_out(found: Sequence[Paired], chosen: Splits, split: str) -> str:
+    """How many pairs are in neither part of a split, and why, as a sentence; "" where there are none."""
+    kept = {id(pair) for members in chosen.values() for pair in members}
+    lost = [pair for pair in found if id(pair) not in kept]
+    if not lost:
+        return ""
+    instances = [find_instance(pair.scene) or find_instance(pair.name) for pair in lost]
+    if split == "denoiser":
+        what, names = "camera and ISO", {str(pair.condition) for pair in lost}
+    else:
+        what, names = "scene instance", {f"{instance.number:04d}" for instance in instances if instance}
+    listed = ", ".join(sorted(names)[:8]) + (", ..." if len(names) > 8 else "")
+    return f"{len(lost)} of {len(found)} pairs are in neither part of the split {split}, by their {what}: {listed}"
+
+
 def scene_of(pair: Paired) -> str:
     """The scene; that of a SIDD scene instance is its three digits."""
-    instance = sidd.find_instance(pair.scene)
+    instance = find_instance(pair.scene)
     return instance.scene if instance else pair.scene
 
 
@@ -123,12 +179,12 @@ def _part(pair: Paired, split: str) -> str:
         return "train" if split else pair.split
     if split not in NAMED_SPLITS:
         return "val" if scene_of(pair) in split.split(",") else "train"
-    instance = sidd.find_instance(pair.scene) or sidd.find_instance(pair.name)
+    instance = find_instance(pair.scene) or find_instance(pair.name)
     if instance is None:
         raise UsageError(f"{pair.name} names no SIDD scene instance, which --split {split} needs", "try --split all")
     if split == "denoiser":
-        return "train" if instance.condition.iso in sidd.DENOISER_ISOS.get(instance.condition.camera, ()) else ""
-    return "train" if instance.number in sidd.TRAIN_INSTANCES else "val" * (instance.number in sidd.TEST_INSTANCES)
+        return "train" if instance.condition.iso in DENOISER_ISOS.get(instance.condition.camera, ()) else ""
+    return "train" if instance.number in TRAIN_INSTANCES else "val" * (instance.number in TEST_INSTANCES)
 
 
 def _refuse_unknown_scenes(scenes: Sequence[str], found: Iterable[Paired]) -> None:
@@ -148,5 +204,5 @@ def _refuse_leaks(chosen: Splits) -> None:
         if len(names) > 1:
             raise UsageError(
                 f"scene {scene} is in both splits: {names['train']} trains, {names['val']} validates",
-                "validation on a scene that was trained on tells nothing: mend the manifest, or use --split",
+                "validation on a scene that was trained on measures nothing: mend the manifest, or use --split",
             )

@@ -1,6 +1,6 @@
-"""SIDD's validation blocks: 32 blocks of 256 x 256 pixels from each of 40 scene instances, in two .mat files.
+"""Reader of SIDD's validation blocks: 32 blocks of 256 x 256 pixels from each of 40 scene instances, in two .mat files.
 
-The files do not say which instance a row is; SIDD's site lists the 40 names in their order. Needs SciPy (the extra
+The files do not name the instance of a row; SIDD's site lists the 40 names in their order. Needs SciPy (the extra
 `mat`). https://abdokamel.github.io/sidd/.
 """
 
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.data.sidd import find_instance
+from nmflowgan_cli.data.origin import REAL, Origin
+from nmflowgan_cli.data.sidd_instances import find_instance
 from nmflowgan_cli.errors import UsageError
 
 CLEAN, NOISY = "ValidationGtBlocksSrgb", "ValidationNoisyBlocksSrgb"
@@ -75,6 +76,7 @@ class BlockStack:
     scene: str
     split: str
     name: str
+    origin: Origin = REAL
 
     def size(self) -> tuple[int, int, int]:
         """Number of blocks, height and width."""
@@ -105,7 +107,7 @@ def read_sidd_blocks(folder: Path) -> list[BlockStack]:
 def _stack(folder: Path, row: int, blocks: tuple[int, int, int]) -> BlockStack:
     instance = find_instance(INSTANCES[row])
     assert instance is not None
-    return BlockStack(folder, row, blocks, instance.condition, instance.scene, "val", INSTANCES[row])
+    return BlockStack(folder, row, blocks, instance.condition, instance.name, "val", INSTANCES[row])
 
 
 def _scipy_io() -> ModuleType:

@@ -1,4 +1,4 @@
-"""Pairs without end: clean photographs at varied exposure, seen by simulated cameras.
+"""Simulated pairs: clean photographs at varied exposure through the camera simulator.
 
 SIDD's scenes are dark and photographs are not, so each crop's exposure is drawn anew (in linear light).
 """
@@ -82,7 +82,7 @@ class Simulator:
         return {}
 
     def vocabulary(self, patches: int) -> Vocabulary:
-        """What a model has seen after `patches` patches: they spread evenly over cameras and their ISOs."""
+        """The vocabulary of a model that has seen `patches` patches, spread evenly over cameras and their ISOs."""
         per_camera = patches / len(self.profiles)
         trained = {
             camera: {iso: math.ceil(per_camera / len(profile.noise)) for iso in sorted(profile.noise)}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.denoising.quality import psnr, ssim
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.models.base import Geometry
+from nmflowgan_cli.models.base import Geometry, to_bytes
 
 if TYPE_CHECKING:
     from nmflowgan_cli.denoising.dncnn import DnCNN
@@ -103,7 +103,9 @@ def open_denoiser(path: Path, device: torch.device) -> Denoiser:
     model, header = load_denoiser(path)
     model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     told = header.training
-    return Denoiser(header.name or path.stem, model, str(told.get("noise", "?")), int(told.get("steps", 0)))
+    return Denoiser(
+        header.name or path.stem, cast("DnCNN", model), str(told.get("noise", "?")), int(told.get("steps", 0))
+    )
 
 
 def denoise(model: "DnCNN", noisy: Bytes, *, tile: int | None = None) -> Bytes:
@@ -122,7 +124,7 @@ def denoise(model: "DnCNN", noisy: Bytes, *, tile: int | None = None) -> Bytes:
         window = torch.from_numpy(noisy[np.ix_(rows, columns)]).to(device).permute(2, 0, 1)[None].float()
         with torch.inference_mode():
             made = model(window.contiguous(memory_format=torch.channels_last))
-        core = made[0][:, *item.core.slices(item.window)].add(0.5).floor().clamp(0, 255).to(torch.uint8)
+        core = to_bytes(made[0][:, *item.core.slices(item.window)])
         clean[item.core.slices(whole)] = core.permute(1, 2, 0).cpu().numpy()
 
     with runtime.lanes(device) as pool, runtime.reproducible():

@@ -3,24 +3,27 @@
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from nmflowgan_cli.checkpoints.format import read_header, write_whole
+from nmflowgan_cli.checkpoints.format import read_header
+from nmflowgan_cli.data.origin import refuse_unreal
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.denoising.noise import REAL, find_noise
-from nmflowgan_cli.denoising.recipe import LITE, DenoiserRecipe
+from nmflowgan_cli.denoising.recipe import DenoiserRecipe, lite
 from nmflowgan_cli.denoising.train import run_denoiser, steps_within
 from nmflowgan_cli.errors import TrainingError, UsageError
+from nmflowgan_cli.files import make_folder, write_whole
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.synthesis.weights import Weights
 from nmflowgan_cli.training import state
-from nmflowgan_cli.training.loop import WEIGHTS, Progress
-from nmflowgan_cli.training.requests import DenoiserRequest
-from nmflowgan_cli.training.run import make_folder
+from nmflowgan_cli.training.loop import Progress
+from nmflowgan_cli.training.run import WEIGHTS, TrainingRequest
 from nmflowgan_cli.training.sources import DataOptions, read_splits
 
 PLAN = "plan.json"
+DENOISER = "dncnn"
+"""The architecture of all denoisers of a table."""
 Shown = Callable[[str, int], AbstractContextManager[Progress]]
 """From the name of a training and its steps to what is told of each step."""
 
@@ -50,8 +53,10 @@ def train_table(request: TableRequest, *, shown: Shown) -> list[Path]:
     unknown or does not know the pairs, TrainingError where the folder holds another table, and KeyboardInterrupt.
     """
     pairs = read_splits(request.data)["train"]
+    if not request.data.accept_synthetic:
+        refuse_unreal(pairs, "--denoising-table")
     named = _named(request, pairs)
-    make_folder(request.runs)
+    make_folder(request.runs, "choose another --runs", TrainingError)
     recipe = _recipe(request)
     return [_trained(request, recipe, name, known, shown) for name, known in named.items()]
 
@@ -79,10 +84,10 @@ def _recipe(request: TableRequest) -> DenoiserRecipe:
                 f"{request.runs} holds a table of {plan['budget']:g} seconds a training, not {request.budget:g}",
                 "choose another --runs, or that --budget",
             )
-        return replace(LITE, steps=plan["steps"])
-    steps = steps_within(request.budget, LITE, resolve_device(request.device))
-    write_whole(path, json.dumps({"budget": request.budget, "steps": steps}).encode())
-    return replace(LITE, steps=steps)
+        return lite(steps=plan["steps"])
+    steps = steps_within(request.budget, lite(), DENOISER, resolve_device(request.device))
+    write_whole(path, json.dumps({"budget": request.budget, "steps": steps}).encode(), TrainingError)
+    return lite(steps=steps)
 
 
 def _trained(request: TableRequest, recipe: DenoiserRecipe, noise: str, known: Weights | None, shown: Shown) -> Path:
@@ -94,7 +99,8 @@ def _trained(request: TableRequest, recipe: DenoiserRecipe, noise: str, known: W
         if any(told.get(key) != value for key, value in expected.items()):
             raise TrainingError(f"{run / WEIGHTS} had another recipe, seed or noise", "choose another --runs")
         return run / WEIGHTS
-    training = DenoiserRequest(
+    training = TrainingRequest(
+        architecture=DENOISER,
         data=request.data,
         run=run,
         name=run.name,

@@ -1,49 +1,51 @@
-"""Trains a DnCNN: the same clean patches in the same order whatever the noise, so that only the noise differs."""
+"""Training of a denoiser: the same clean patches in the same order whatever the noise, which alone differs."""
 
-import json
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from statistics import median
-from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from nmflowgan_cli.checkpoints.format import Header, save, write_whole
+from nmflowgan_cli.checkpoints.format import Header
+from nmflowgan_cli.data.batches import Batch
+from nmflowgan_cli.data.origin import refuse_unreal
 from nmflowgan_cli.data.patches import PairSource
-from nmflowgan_cli.denoising.dncnn import DnCNN
 from nmflowgan_cli.denoising.noise import REAL, PatchNoise, open_noise
 from nmflowgan_cli.denoising.recipe import DenoiserRecipe
 from nmflowgan_cli.errors import TrainingError, UsageError
+from nmflowgan_cli.files import make_folder
 from nmflowgan_cli.models.nmflowgan.jpeg_blocks import BLOCK
+from nmflowgan_cli.models.registry import architecture, load_reference
 from nmflowgan_cli.runtime import resolve_device
-from nmflowgan_cli.training import card, state
-from nmflowgan_cli.training.loop import METRICS, WEIGHTS, Progress, TrainingOutcome, interruptible
-from nmflowgan_cli.training.nmflowgan.steps import Metrics
-from nmflowgan_cli.training.requests import DenoiserRequest
-from nmflowgan_cli.training.run import make_folder, named, refuse_other_training
-from nmflowgan_cli.training.sources import pairs_line, read_splits
+from nmflowgan_cli.training import distributed
+from nmflowgan_cli.training.learner import Learner, Metrics, Stateful
+from nmflowgan_cli.training.loop import Progress, TrainingOutcome, train
+from nmflowgan_cli.training.monitor import Monitor
+from nmflowgan_cli.training.run import ELSEWHERE, TrainingRequest, export, named, refuse_other_training
+from nmflowgan_cli.training.sources import notice_noiseless, pairs_line, read_splits
 
-LOG_EVERY = 50
-CHECKPOINT_EVERY = 500
 TRIAL_STEPS = 5
 
 
-class Student:
-    """A DnCNN and its optimiser."""
+class DenoiserLearner(Learner):
+    """A denoiser and its optimiser."""
 
-    def __init__(self, recipe: DenoiserRecipe, device: torch.device) -> None:
-        self.recipe, self.device = recipe, device
-        self.model = DnCNN().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=recipe.rate)
+    def __init__(self, recipe: DenoiserRecipe, model: nn.Module, noise: PatchNoise, *, seed: int) -> None:
+        """`noise`, `seed`: what the noisy patches are made with."""
+        self.recipe, self.model, self.noise, self.seed = recipe, model, noise, seed
+        self.optimiser = torch.optim.Adam(model.parameters(), lr=recipe.rate)
 
-    def learn(self, clean: Tensor, noisy: Tensor, step: int) -> Metrics:
-        """One step on patches (N, 3, P, P), float32 counts; the PSNR in dB before the step, denoised and as it came."""
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        return {"model": self.model, "optimiser": self.optimiser}
+
+    def step(self, batch: Batch, step: int) -> Metrics:
+        """See Learner; the PSNR in dB before the step, denoised and as it came."""
+        clean, noisy = self._pair(batch, step)
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate_at(step)
         loss = mse_loss(self.model(noisy), clean)
@@ -52,112 +54,85 @@ class Student:
         self.optimiser.step()
         return {"psnr": _decibel(loss.item()), "psnr_noisy": _decibel(mse_loss(noisy, clean).item())}
 
-    @contextmanager
-    def settled(self) -> Iterator[DnCNN]:
-        """The model, whose batch norms take in what it is given."""
-        self.model.start_average_statistics()
-        with torch.no_grad():
-            yield self.model
-        self.model.eval()
+    @torch.no_grad()
+    def finish(self, batch: Callable[[], Batch]) -> None:
+        """Let the batch norms settle on the mean statistics of further batches."""
+        self.model.start_average_statistics()  # pyright: ignore[reportCallIssue]
+        for extra in range(self.recipe.settling):
+            self.model(self._pair(batch(), self.recipe.steps + extra)[1])
+
+    def _pair(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
+        return self.noise.noisy(batch, next(self.model.parameters()).device, seed=self.seed, step=step)
 
 
-@dataclass
-class _Clock:
-    """How long a training has run, in all of its parts."""
-
-    before: float
-    began: float
-
-    @property
-    def seconds(self) -> float:
-        return self.before + time.monotonic() - self.began
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.before = state["seconds"]
-
-
-def run_denoiser(request: DenoiserRequest, *, progress: Progress) -> TrainingOutcome:
-    """Train a denoiser as asked.
+def run_denoiser(request: TrainingRequest, *, progress: Progress) -> TrainingOutcome:
+    """Train a denoiser.
 
     Raises UsageError, PictureError or WeightsError for what it cannot learn from, TrainingError where the folder holds
     another training, or nothing can be saved.
     """
+    recipe, name = request.recipe, request.architecture
+    assert isinstance(recipe, DenoiserRecipe)
     if request.data.pairs is None:
-        raise UsageError(
-            "--model dncnn learns from pairs", "give DATA; --noise makes other noise for its clean pictures"
-        )
-    device, recipe = resolve_device(request.device), request.recipe
-    pairs = read_splits(request.data)["train"]
+        raise UsageError(f"--model {name} learns from pairs", "give DATA; --noise makes other noise for them")
+    if distributed.launched() > 1:
+        raise UsageError(f"--model {name} learns in one process", "start it without torchrun")
+    device, pairs = resolve_device(request.device), read_splits(request.data)["train"]
+    if request.noise == REAL and not request.data.accept_synthetic:
+        refuse_unreal(pairs, "--noise real")
+    notice_noiseless(pairs)
     source = PairSource(pairs, recipe.patch, balance=request.data.balance, step=BLOCK)
     refuse_other_training(request.run, resume=request.resume)
     noise = open_noise(request.noise, pairs, device, cache_dir=request.cache_dir)
+    facts = {**recipe.settings(), "seed": request.seed, "noise": noise.name, "noise_sha256": noise.sha256}
     header = Header(
-        architecture="dncnn",
+        architecture=name,
         options={},
         vocabulary=named(source.vocabulary(recipe.steps * recipe.batch), request.camera_name),
         name=request.name,
         data=(pairs_line(request.data, pairs),),
         terms=request.terms,
-        training={**recipe.settings(), "seed": request.seed, "noise": noise.name, "noise_sha256": noise.sha256},
+        training=facts,
     )
-    make_folder(request.run)
-    torch.manual_seed(request.seed)  # all denoisers begin alike
-    return _train(request, source, noise, header, Student(recipe, device), progress=progress)
+    make_folder(request.run, ELSEWHERE, TrainingError)
+    learner = fresh_learner(recipe, name, noise, device, seed=request.seed)
+    monitor = Monitor(learner, header, request.run, steps=recipe.steps)
+    outcome = train(
+        learner,
+        recipe,
+        source,
+        monitor,
+        request.options(device),
+        settings=facts,
+        seed=request.seed,
+        progress=progress,
+    )
+    if not outcome.finished:
+        return outcome
+    learned_from = "real noise" if noise.name == REAL else f"noise of {noise.name}"
+    title = f"{architecture(name).title} that learned from {learned_from}"
+    weights = export(learner, recipe, monitor, title, command=request.command, seed=request.seed)
+    return replace(outcome, weights=weights)
 
 
-def _train(
-    request: DenoiserRequest,
-    source: PairSource,
-    noise: PatchNoise,
-    header: Header,
-    student: Student,
-    *,
-    progress: Progress,
-) -> TrainingOutcome:
-    """The loop: batches in, a weights file out; may stop at any step and go on later."""
-    recipe, run, seed = request.recipe, request.run, request.seed
-    clock, rng = _Clock(0.0, time.monotonic()), np.random.default_rng(seed)
-    parts = {"model": student.model, "optimiser": student.optimiser, "clock": clock, **source.parts}
-    settings = {**header.training, **source.settings}
-    step = state.restore(run, settings, parts, rng) if request.resume else 0
-    deadline = time.monotonic() + request.time_limit
-
-    def patches(step: int) -> tuple[Tensor, Tensor]:
-        return noise.noisy(source.batch(recipe.batch, rng), student.device, seed=seed, step=step)
-
-    with interruptible() as interruption, (run / METRICS).open("a", encoding="utf-8") as log:
-        while step < recipe.steps and not interruption.asked and time.monotonic() < deadline:
-            metrics = student.learn(*patches(step), step)
-            _refuse_nan(metrics, step)
-            step += 1
-            progress(step, metrics)
-            if step % LOG_EVERY == 0 or step == recipe.steps:
-                print(json.dumps({"step": step, **metrics}), file=log, flush=True)
-            if step % CHECKPOINT_EVERY == 0:
-                state.save(run, step, settings, parts, rng)
-        state.save(run, step, settings, parts, rng)
-
-    finished = step == recipe.steps
-    if finished:
-        with student.settled() as model:
-            for extra in range(recipe.settling):
-                model(patches(recipe.steps + extra)[1])
-        save(run / WEIGHTS, student.model.state_dict(), header)
-        write_whole(run / card.FILE, _card(header, request, clock.seconds).encode())
-    return TrainingOutcome(step, finished, interruption.asked, run / WEIGHTS if finished else None)
+def fresh_learner(
+    recipe: DenoiserRecipe, name: str, noise: PatchNoise, device: torch.device, *, seed: int
+) -> DenoiserLearner:
+    """A fresh denoiser of an architecture on a device; of one seed all begin alike."""
+    torch.manual_seed(seed)
+    model = load_reference(architecture(name).model)().to(device, memory_format=torch.channels_last)
+    return DenoiserLearner(recipe, model, noise, seed=seed)
 
 
-def steps_within(seconds: float, recipe: DenoiserRecipe, device: torch.device) -> int:
-    """About how many steps of `recipe` take `seconds` here, by the median of a few; at least 1."""
-    student, times = Student(recipe, device), []
+def steps_within(seconds: float, recipe: DenoiserRecipe, name: str, device: torch.device) -> int:
+    """About how many steps of a denoiser take `seconds` here, by the median of a few; at least 1."""
+    learner, times = fresh_learner(recipe, name, PatchNoise(REAL, None, ""), device, seed=0), []
     patches = torch.full((recipe.batch, 3, recipe.patch, recipe.patch), 128.0, device=device)
     patches = patches.contiguous(memory_format=torch.channels_last)
+    batch = Batch(patches, patches, [], torch.zeros(recipe.batch, dtype=torch.long))
     for step in range(1 + TRIAL_STEPS):
         began = time.monotonic()
-        student.learn(patches, patches, step)
+        learner.step(batch, step)
         times.append(time.monotonic() - began)
     return max(1, int(seconds / median(times[1:])))
 
@@ -165,19 +140,3 @@ def steps_within(seconds: float, recipe: DenoiserRecipe, device: torch.device) -
 def _decibel(error: float) -> float:
     """The PSNR of a mean squared error in counts; 100 where there is next to none."""
     return 10 * math.log10(255**2 / max(error, 255**2 / 1e10)) if math.isfinite(error) else math.nan
-
-
-def _refuse_nan(metrics: Metrics, step: int) -> None:
-    if not math.isfinite(metrics["psnr"]):
-        raise TrainingError(f"the loss is not a number at step {step}", "a smaller --rate, like 0.3")
-
-
-def _card(header: Header, request: DenoiserRequest, seconds: float) -> str:
-    noise = "real noise" if request.noise == REAL else f"noise of {request.noise}"
-    facts = {
-        "Command": card.code(request.command),
-        "Seed": str(request.seed),
-        "Time": f"{seconds / 60:.1f} minutes, {request.recipe.steps} steps of {request.recipe.batch} patches",
-    }
-    recipe = request.recipe.to_toml()
-    return card.draft(header, f"A denoiser (DnCNN) that learned from {noise}", facts, recipe=recipe)

@@ -1,4 +1,4 @@
-"""How sure the numbers are: 95 % intervals of the bootstrap over pairs.
+"""Bootstrap over pairs: 95 % intervals of the scores.
 
 Pairs are drawn with replacement from all; a cell that is drawn no pair is left out of that draw. Blocks of one
 photograph are drawn together. Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979).
@@ -14,7 +14,7 @@ from nmflowgan_cli.metrics.moments import FloatArray
 
 RESAMPLES = 1000
 POOLED_RESAMPLES = 200
-"""Of the numbers that come from pooled noise: each costs as much as the number itself."""
+"""For the numbers of pooled noise, where each draw costs as much as the number itself."""
 SUMS = (
     ("levels", "count"),
     ("levels", "total"),
@@ -24,7 +24,7 @@ SUMS = (
     ("channels", "total"),
     ("channels", "product"),
 )
-"""All that the pooled numbers are made of: part and attribute of NoiseStatistics."""
+"""The sums behind the pooled numbers: part and attribute of NoiseStatistics."""
 
 Resamples = Mapping[str, FloatArray]
 """A number's name and its value in each draw, (RESAMPLES,) or (POOLED_RESAMPLES,)."""
@@ -57,7 +57,7 @@ def combined(statistics: Sequence[NoiseStatistics], weights: FloatArray) -> Nois
     return result
 
 
-def averaged(groups: Sequence[Resamples]) -> Resamples:
+def mean_resamples(groups: Sequence[Resamples]) -> Resamples:
     """The mean of groups in each draw, of those that are known."""
     return {name: known_mean(np.stack([group[name] for group in groups])) for name in groups[0]}
 

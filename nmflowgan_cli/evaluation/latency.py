@@ -1,4 +1,4 @@
-"""How long models take: Table VIII of Han & Yu, https://arxiv.org/abs/2312.10112, 16 pictures of 256x256.
+"""Latency of models: Table VIII of Han & Yu, https://arxiv.org/abs/2312.10112, 16 pictures of 256x256.
 
 The pictures go through a candidate one after the other, as any picture does, from bytes to bytes.
 """
@@ -22,7 +22,7 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Latency:
-    """How long one model takes for all pictures."""
+    """The time of one model for all pictures."""
 
     name: str
     seconds: float
@@ -31,7 +31,7 @@ class Latency:
     fastest: float
     pixels_per_second: float
     device: str
-    """What it ran on, in words."""
+    """Name of the device."""
     precision: str
     pictures: int = PICTURES
     side: int = SIDE
@@ -47,7 +47,7 @@ def latency(
     rounds: int = ROUNDS,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Latency:
-    """The time of a round over all pictures, after a warm-up. `device`, `precision`: what the candidate runs on."""
+    """The time of a round over all pictures, after a warm-up. `device`, `precision`: those of the candidate."""
     clean = np.random.default_rng(0).integers(0, 256, (PICTURES, SIDE, SIDE, 3), np.uint8)
     for picture in clean[:WARM_UP]:
         candidate.synthesize(picture, condition, 0)
@@ -70,7 +70,7 @@ def latency(
 
 
 def hardware(device: torch.device) -> str:
-    """The device in words."""
+    """Name of the device: of the GPU, or of the CPU's architecture with the number of threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()

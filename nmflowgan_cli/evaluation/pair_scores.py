@@ -1,4 +1,4 @@
-"""What one model's noise on one pair is worth: the protocol's unit of work."""
+"""Scores of one model on one pair: the protocol's unit of work."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,16 +11,15 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import PictureError
 from nmflowgan_cli.evaluation.scores import UNKNOWN, NoiseStatistics, PictureScore
+from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.metrics.moments import FloatArray, noise_of
 from nmflowgan_cli.metrics.noise import FINE, PATCH, akld, local_variance, patch_kld, self_floor
 from nmflowgan_cli.randomness import picture_key
 
-Bytes = NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
 class Draw:
-    """What a model made of a clean picture."""
+    """A synthetic noisy picture."""
 
     noisy: Bytes
     """(H, W, 3) uint8."""
@@ -29,12 +28,12 @@ class Draw:
 
 
 Synthesizer = Callable[[Bytes, Condition, int], Draw]
-"""From a clean picture (H, W, 3) uint8, a condition and a picture's random key to a noisy picture."""
+"""Maps a clean picture (H, W, 3) uint8, a condition and a picture's random key to a noisy picture."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How to measure: patches of `patch` pixels every `step`, random fields from `seed`."""
+    """Settings of a measurement: patches of `patch` pixels every `step`, random fields from `seed`."""
 
     patch: int = PATCH
     step: int = PATCH
@@ -50,7 +49,7 @@ class Protocol:
 
 
 Likelihood = Callable[[Bytes, Bytes, Condition, int, Protocol], FloatArray]
-"""From a clean and a noisy picture, condition and key to the bits per value of each patch of the protocol."""
+"""Maps a clean and a noisy picture, condition and key to the bits per value of each patch of the protocol."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +61,14 @@ class Candidate:
     check: Callable[[Condition], None]
     """Raises ConditionError for a condition that the model does not know."""
     note: str = ""
-    """What a reader must know of it, like the data it was fitted on."""
+    """A remark for the reader, like the data it was fitted on."""
     likelihood: Likelihood | None = None
     """None for a model without a density."""
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """One picture of a pair, and what all models are compared with."""
+    """One picture of a pair, with its real noise."""
 
     name: str
     clean: Bytes
@@ -80,12 +79,12 @@ class _Picture:
 
 @dataclass(frozen=True)
 class Subject:
-    """A pair as it is measured: one picture, or several blocks of one."""
+    """A pair under measurement: one picture, or several blocks of one."""
 
     condition: Condition
     pictures: tuple[_Picture, ...]
     statistics: NoiseStatistics
-    """Of the real noise."""
+    """Those of the real noise."""
     floor: FloatArray
     """The self floor of each area."""
 
@@ -116,8 +115,8 @@ def _picture(name: str, clean: Bytes, noisy: Bytes) -> _Picture:
     return _Picture(name, clean, noisy, noise, local_variance(noise))
 
 
-def judge(candidate: Candidate, subject: Subject, protocol: Protocol) -> PictureScore:
-    """The divergences and the noise of a candidate that knows the subject's condition; raises what the model raises."""
+def score_pair(candidate: Candidate, subject: Subject, protocol: Protocol) -> PictureScore:
+    """The score of a candidate that knows the subject's condition; raises the errors of the model."""
     fake = NoiseStatistics()
     parts = [_divergences(candidate, subject.condition, picture, protocol, fake) for picture in subject.pictures]
     means = {name: _mean(np.concatenate([part[name] for part in parts])) for name in parts[0]}

@@ -1,10 +1,10 @@
 """The protocol: every pair once, every model on the same clean pictures with the same random fields.
 
 Cells are (camera, ISO) pairs. Within a camera all cells weigh the same, and so do cameras in the mean of
-cameras and cells in the mean of cells: whoever has many crops of one scene gains nothing by it.
+cameras and cells in the mean of cells: many crops of one scene give no weight to it.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.origin import Origin
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import ConditionError, NmflowganError, OutOfMemoryError, PictureError
-from nmflowgan_cli.evaluation.bootstrap import Resamples, averaged, intervals, resampled
-from nmflowgan_cli.evaluation.pair_scores import Bytes as Bytes
-from nmflowgan_cli.evaluation.pair_scores import Candidate, Protocol, Subject, judge, open_subject
+from nmflowgan_cli.evaluation.bootstrap import Resamples, intervals, mean_resamples, resampled
+from nmflowgan_cli.evaluation.pair_scores import Candidate, Protocol, Subject, open_subject, score_pair
 from nmflowgan_cli.evaluation.pair_scores import Draw as Draw
 from nmflowgan_cli.evaluation.scores import NoiseStatistics, PictureScore, Scores, average, cell_scores
 
 OnFailure = Callable[[Paired, NmflowganError], Any]
-"""Told of a pair that was left out, and why; by all models, or by the one that the error names."""
+"""Called with a pair that was left out, and the reason; by all models, or by the one that the error names."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +43,31 @@ class Result:
     failed: int = 0
     """Pairs that the model failed on."""
     pictures: Sequence[PictureScore] = field(default=(), compare=False, repr=False)
-    """What the scores are made of, a pair each."""
+    """The scores of the single pairs."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured of all models over the same pairs."""
+    """The scores of all models over the same pairs."""
 
     protocol: Protocol
     real: Mapping[Condition, NoiseStatistics] = field(compare=False, repr=False)
     """The real noise of each cell, pooled."""
     results: Sequence[Result]
+    origins: Mapping[Origin, int] = field(default_factory=dict)
+    """How many pairs have noise of which origin: what stands for real noise."""
     without_scores: Sequence[str] = ()
     """Models that know none of the pairs, or failed on all that they know."""
+
+    @property
+    def reference(self) -> str:
+        """The noise that models are compared with: "real" where all of it is stated to be."""
+        return "real" if all(origin.real for origin in self.origins) else "reference"
 
 
 @dataclass
 class _Tally:
-    """What one candidate has shown so far."""
+    """The scores of one candidate so far."""
 
     pictures: list[PictureScore] = field(default_factory=list)
     skipped: int = 0
@@ -75,13 +82,14 @@ def evaluate(
     skip_unknown: bool = False,
     on_failure: OnFailure | None = None,
 ) -> Evaluation:
-    """The result of each candidate over all pairs; of none that had no pair to show itself on.
+    """The result of each candidate over all pairs; none for a candidate without a scored pair.
 
     A pair that cannot be read, or that a candidate fails on, is handed to `on_failure` and left out (raised, where
     that is None). Raises ConditionError where a candidate does not know a pair's condition, unless `skip_unknown`.
     """
     tallies = [_Tally() for _ in candidates]
     real: defaultdict[Condition, NoiseStatistics] = defaultdict(NoiseStatistics)
+    origins: Counter[Origin] = Counter()
     for pair in pairs:
         known = [_knows(candidate, pair.condition, skip_unknown=skip_unknown) for candidate in candidates]
         try:
@@ -92,6 +100,7 @@ def evaluate(
             on_failure(pair, error)
             continue
         real[pair.condition].merge(subject.statistics)
+        origins[pair.origin] += 1
         for candidate, tally, knows in zip(candidates, tallies, known, strict=True):
             if knows:
                 _enter(candidate, pair, subject, protocol, tally=tally, on_failure=on_failure)
@@ -99,7 +108,7 @@ def evaluate(
                 tally.skipped += 1
     entries = list(zip(candidates, tallies, strict=True))
     results = [_result(candidate, tally, protocol) for candidate, tally in entries if tally.pictures]
-    return Evaluation(protocol, real, results, [one.name for one, tally in entries if not tally.pictures])
+    return Evaluation(protocol, real, results, origins, [one.name for one, tally in entries if not tally.pictures])
 
 
 def require_known(candidates: Sequence[Candidate], conditions: Iterable[Condition]) -> None:
@@ -130,7 +139,7 @@ def _enter(
 ) -> None:
     """One candidate's noise on one pair, entered into its tally; a failure of the model costs it this pair."""
     try:
-        tally.pictures.append(judge(candidate, subject, protocol))
+        tally.pictures.append(score_pair(candidate, subject, protocol))
     except OutOfMemoryError:
         raise
     except NmflowganError as error:
@@ -142,13 +151,13 @@ def _enter(
 
 @dataclass(frozen=True)
 class _Measured:
-    """The scores of a cell or of a mean of cells, and what the bootstrap made of them."""
+    """The scores of a cell or of a mean of cells, and their bootstrap resamples."""
 
     drawn: Resamples
     scores: Scores
     pairs: int
 
-    def told(self) -> Scores:
+    def with_intervals(self) -> Scores:
         """The scores with their intervals."""
         return replace(self.scores, intervals=intervals(self.drawn, self.pairs))
 
@@ -157,7 +166,7 @@ def _mean(parts: Iterable[_Measured]) -> _Measured:
     """The mean in which all parts weigh the same."""
     parts = list(parts)
     scores = average([part.scores for part in parts])
-    return _Measured(averaged([part.drawn for part in parts]), scores, sum(part.pairs for part in parts))
+    return _Measured(mean_resamples([part.drawn for part in parts]), scores, sum(part.pairs for part in parts))
 
 
 def _result(candidate: Candidate, tally: _Tally, protocol: Protocol) -> Result:
@@ -178,10 +187,10 @@ def _result(candidate: Candidate, tally: _Tally, protocol: Protocol) -> Result:
     return Result(
         name=candidate.name,
         note=candidate.note,
-        cells={cell: measured.told() for cell, measured in cells.items()},
-        cameras={camera: measured.told() for camera, measured in cameras.items()},
-        mean_of_cameras=_mean(cameras.values()).told(),
-        mean_of_cells=_mean(cells.values()).told(),
+        cells={cell: measured.with_intervals() for cell, measured in cells.items()},
+        cameras={camera: measured.with_intervals() for camera, measured in cameras.items()},
+        mean_of_cameras=_mean(cameras.values()).with_intervals(),
+        mean_of_cells=_mean(cells.values()).with_intervals(),
         patch_weighted_kld=float(np.average([p.kld for p in pictures], weights=[p.patches for p in pictures])),
         skipped=tally.skipped,
         noise=noise,

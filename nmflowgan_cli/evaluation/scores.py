@@ -1,4 +1,4 @@
-"""From the noise of pictures to numbers: per (camera, ISO) cell, per camera, and over all."""
+"""Scores from the noise of pictures: per (camera, ISO) cell, per camera, and overall."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ OF_PATCHES = ("kld", "kld_official", "kld_fine", "self_floor", "nll")
 OF_PICTURES = ("akld", "akld_draws")
 OF_POOLED = ("std_ratio", "std_error", "std_curve", "mean_curve", "spatial", "lags_difference", "channels_difference")
 JUDGED = (*OF_PATCHES, *OF_PICTURES, *OF_POOLED)
-"""The numbers that are 0 or 1 at best, which have intervals."""
+"""The numbers with intervals: those that are 0 or 1 at best."""
 
 
 class NoiseStatistics:
@@ -73,7 +73,7 @@ class PictureScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """How one model does on a cell, or on a mean of cells. See `metrics.DEFINITIONS`; NaN is unknown."""
+    """The scores of one model on a cell, or on a mean of cells, see `metrics.noise.DEFINITIONS`; NaN is unknown."""
 
     pictures: int
     patches: int
@@ -105,7 +105,7 @@ class Scores:
 
     @property
     def kld_interval(self) -> Interval:
-        """That of the KLD; unknown for fewer than two pairs."""
+        """The interval of the KLD; unknown for fewer than two pairs."""
         return self.intervals.get("kld", (UNKNOWN, UNKNOWN))
 
 
@@ -139,7 +139,7 @@ def divergences(pictures: Sequence[PictureScore], weights: FloatArray) -> dict[s
 
 
 def pooled(real: NoiseStatistics, fake: NoiseStatistics) -> dict[str, FloatArray]:
-    """What pooled noise says of a model: a number each, or one for each member of stacks."""
+    """The numbers of pooled noise, by name: scalars, or one for each member of stacks."""
     (mean_real, std_real), (mean_fake, std_fake) = level_curves(real.levels), level_curves(fake.levels)
     deviation = real.channels.deviations()
     ratio = fake.channels.deviations() / np.where(deviation > 0, deviation, np.nan)

@@ -1,7 +1,7 @@
-"""The columns and averages of Table I of Han & Yu, https://arxiv.org/abs/2312.10112.
+"""Table I of Han & Yu, https://arxiv.org/abs/2312.10112: its columns and averages.
 
 A column is the mean over all patches of a camera, whatever their ISO. The printed average weighs the columns by the
-numbers of test patches, which the paper does not tell; they follow from its crops (96 pixels every 48, borders
+numbers of test patches, which the paper does not give; they follow from its crops (96 pixels every 48, borders
 covered) of the 44 pictures of its 22 test instances, and give the printed average of every row but one.
 """
 
@@ -12,6 +12,17 @@ from nmflowgan_cli.evaluation.scores import PictureScore
 
 PATCH, STEP = 96, 48
 PAPER_PATCHES = {"G4": 27_972, "GP": 53_550, "IP": 74_088, "N6": 22_880, "S6": 83_916}
+PRINTED = {
+    "AWGN": ((0.0672, 0.1136, 0.0559, 0.1467, 0.0836), 0.0856),
+    "heteroscedastic": ((0.0718, 0.1393, 0.0575, 0.1330, 0.0823), 0.0779),
+    "C2N": ((0.2296, 0.4460, 0.1172, 0.2399, 0.6822), 0.3878),
+    "NeCA-W": ((0.0893, 0.0867, 0.0452, 0.0847, 0.0716), 0.0706),
+    "sRGBFlow": ((0.0424, 0.0669, 0.0390, 0.0528, 0.0439), 0.0477),
+    "NM-FlowGAN": ((0.0389, 0.0259, 0.0164, 0.0407, 0.0334), 0.0283),
+    "NeCA-W, paired": ((0.0611, 0.0260, 0.0284, 0.0435, 0.0337), 0.0344),
+    "NAFlow, paired": ((0.0186, 0.0681, 0.0129, 0.0423, 0.0164), 0.0286),
+}
+"""The rows of the table as they are printed: columns in the order of PAPER_PATCHES, and average."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,7 @@ class Averages:
     cameras: Mapping[str, float]
     """Mean over the patches of each camera."""
     plain: float
-    """Of the cameras."""
+    """Mean of the cameras."""
     paper_weighted: float
     """With PAPER_PATCHES; of the cameras that have a number there, NaN if none has."""
     patch_weighted: float
@@ -30,10 +41,10 @@ class Averages:
 
 @dataclass(frozen=True)
 class Table1:
-    """What Table I says of a model: the KLD of rounded noise, and as it was printed, of un-rounded noise."""
+    """A model's row of Table I: the KLD of rounded noise, and of un-rounded noise, which the paper prints."""
 
     patches: Mapping[str, int]
-    """Of each camera, in the data at hand."""
+    """Number of patches of each camera in the data at hand."""
     kld: Averages
     kld_official: Averages
 

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-LEVELS = 256
+GREY_LEVELS = 256
+"""Number of counts of a channel, 0 to 255."""
 CHANNELS = 3
 
 IntegerArray = NDArray[np.integer]
@@ -39,7 +40,7 @@ class LevelMoments:
     """
 
     def __init__(self) -> None:
-        self.count, self.total, self.square = np.zeros((3, CHANNELS, LEVELS))
+        self.count, self.total, self.square = np.zeros((3, CHANNELS, GREY_LEVELS))
 
     def add(self, clean: NDArray[np.uint8], noise: IntegerArray) -> None:
         """Take in one picture: `clean` (H, W, 3) uint8, `noise` (H, W, 3) signed integer counts."""
@@ -48,9 +49,9 @@ class LevelMoments:
             raise ValueError(f"the clean picture must be uint8 of {noise.shape}, not {clean.dtype} of {clean.shape}")
         for channel in range(CHANNELS):
             level, value = clean[..., channel].ravel(), values[..., channel].ravel()
-            self.count[channel] += np.bincount(level, minlength=LEVELS)
-            self.total[channel] += np.bincount(level, value, LEVELS)
-            self.square[channel] += np.bincount(level, value * value, LEVELS)
+            self.count[channel] += np.bincount(level, minlength=GREY_LEVELS)
+            self.total[channel] += np.bincount(level, value, GREY_LEVELS)
+            self.square[channel] += np.bincount(level, value * value, GREY_LEVELS)
 
     def merge(self, other: "LevelMoments") -> None:
         """Take in everything that `other` has seen."""

@@ -1,4 +1,4 @@
-"""How far synthetic noise is from real noise.
+"""Distances between synthetic and real noise.
 
 Everything is in 8-bit counts: real noise is noisy - clean, synthetic noise is fake - clean, with the
 fake rounded and clipped to uint8 (`nmflowgan_cli.metrics.moments.noise_of`). 0 is perfect in every metric.
@@ -15,9 +15,10 @@ from nmflowgan_cli.metrics.moments import CHANNELS, FloatArray, IntegerArray, Le
 
 PATCH = 96
 REACH = 8
+"""Largest shift of the spatial correlation, pixels each way."""
 LEVEL_BIN = 8
 LEAST_PIXELS = 500
-STRIP = 512
+CORRELATION_ROWS = 512
 """Rows that the spatial correlation takes at once: bounds its memory."""
 
 DEFINITIONS = {
@@ -41,7 +42,7 @@ DEFINITIONS = {
     "lags": "that correlation at 1, 2, 3 pixels: mean of horizontal and vertical and of the channels",
     "channels": "Pearson correlation of the noise of red-green, red-blue and green-blue",
 }
-"""What each number means, in one sentence; printed into every report."""
+"""The definition of each number in one sentence; part of every report."""
 
 
 @dataclass(frozen=True)
@@ -225,8 +226,8 @@ class SpatialCorrelation:
         values = checked_noise(noise).astype(np.float64).transpose(2, 0, 1)
         for sums, field in zip(self.sums, (np.ones_like(values), values, values * values), strict=False):
             sums += _with_partner(_with_partner(field, self.reach, 1), self.reach, 2)
-        for top in range(0, values.shape[1], STRIP):
-            self.sums[3] += self._products(values, top, min(top + STRIP, values.shape[1]))
+        for top in range(0, values.shape[1], CORRELATION_ROWS):
+            self.sums[3] += self._products(values, top, min(top + CORRELATION_ROWS, values.shape[1]))
 
     def _products(self, values: FloatArray, top: int, bottom: int) -> FloatArray:
         """Sums of the products of two pixels, the first one in these rows, (3, dy, dx)."""

@@ -1,16 +1,19 @@
-"""The contract of every noise model, and the torch side of the conditions."""
+"""The contract of every noise model, conditions as tensors, and counts from floats."""
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
-from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.tiling import Geometry as Geometry
+
+WHITE = 255
+"""The largest count of a channel."""
 
 PARTS = ("sal", "sdl", "gan")
 """Parts that a model may be built without, as in Tables II and IV of the paper: the structure-aware and the
@@ -24,6 +27,20 @@ def refuse_unknown_parts(without: Sequence[str]) -> None:
         raise ValueError(f"a model has no part {unknown[0]!r}, only {', '.join(PARTS)}")
 
 
+class Code(NamedTuple):
+    """Camera and ISO of a batch, as the networks take them; float32."""
+
+    camera: Tensor
+    """(N, cameras) one-hot."""
+    iso: Tensor
+    """(N, ISOs) soft one-hot: exact at trained ISOs, linear in log ISO between them."""
+    log_iso: Tensor
+    """(N,) log2(ISO / 100)."""
+
+    def to(self, device: torch.device | str) -> "Code":
+        return Code(*(field.to(device) for field in self))
+
+
 class Fields(NamedTuple):
     """The random fields of a window, drawn outside of the model so that they depend on the picture alone."""
 
@@ -31,21 +48,6 @@ class Fields(NamedTuple):
     """(N, 3, H, W) standard normal."""
     uniform: Tensor
     """(N, 3, H, W) uniform in [0, 1): dequantisation of the clean picture."""
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """How a model wants its windows cut; all in pixels.
-
-    `multiple`: origins and sides of windows are multiples of it.
-    `context`: so much of the surroundings must be around a tile for it to equal the untiled result.
-    `border`: so far the canvas reaches beyond the picture on every side (reflected clean picture, fresh
-    random fields). Where it equals `context`, noise at the picture's edge is as real as anywhere.
-    """
-
-    multiple: int
-    context: int
-    border: int
 
 
 Window = tuple[Tensor, Fields]
@@ -60,12 +62,15 @@ class NoiseModel(ABC):
     uses_uniform: ClassVar[bool] = True
     """Whether it looks at `Fields.uniform`; else that need not be drawn, and may come without channels."""
 
+    has_density: ClassVar[bool] = False
+    """Whether it can say how likely real noise is, by `nll`."""
+
     @abstractmethod
     def to(self, device: torch.device | str) -> "NoiseModel":
         """The model with its tensors on `device`."""
 
     def statistics(self, windows: Callable[[], Iterable[Window]], code: Code) -> Any:
-        """What the model must know of the whole picture before it can do a window of it; None if nothing.
+        """Statistics of the whole picture that `sample` needs for each window of it; None by default.
 
         `windows()` yields the picture once, in windows that neither overlap nor leave gaps.
         """
@@ -79,6 +84,21 @@ class NoiseModel(ABC):
         at even coordinates of the picture (the Bayer phase). `fields`: of the same shape.
         """
 
+    def nll(self, clean: Tensor, noisy: Tensor, code: Code, fields: Fields) -> Tensor:
+        """-ln p(noisy | clean, code) in nats, summed over the values of each patch, (N,); only if `has_density`.
+
+        `clean`, `noisy`: (N, 3, P, P) integer counts. `fields`: the picture's dequantisation, and in place of the
+        latents a second uniform field, which dequantises `noisy`.
+        """
+        raise NotImplementedError(type(self).__name__)
+
+    def extended(self, vocabulary: Vocabulary) -> dict[str, Tensor]:
+        """The state of such a model for more cameras and ISOs, with the noise of those that this one knows.
+
+        Raises UsageError where the architecture cannot be extended.
+        """
+        raise UsageError(f"{type(self).__name__} cannot be extended by cameras and ISOs", "train it without --init")
+
 
 def encode(vocabulary: Vocabulary, conditions: Sequence[Condition]) -> Code:
     """The conditions of a batch as tensors on the CPU; raises ConditionError for an unknown one."""
@@ -86,3 +106,13 @@ def encode(vocabulary: Vocabulary, conditions: Sequence[Condition]) -> Code:
     indices = torch.tensor([vocabulary.cameras.index(condition.camera) for condition in conditions])
     camera = torch.nn.functional.one_hot(indices, len(vocabulary.cameras)).float()
     return Code(camera, iso, torch.tensor([math.log2(condition.iso / 100) for condition in conditions]))
+
+
+def to_counts(values: Tensor) -> Tensor:
+    """Float counts rounded half up and clipped to [0, 255], float32."""
+    return values.float().add(0.5).floor_().clamp_(0, WHITE)
+
+
+def to_bytes(values: Tensor) -> Tensor:
+    """As `to_counts`, uint8."""
+    return to_counts(values).to(torch.uint8)

@@ -1,7 +1,7 @@
-"""The Bayer colour filter array: which site a pixel sits on, mosaic, and linear demosaicing.
+"""The Bayer colour filter array: sites of pixels, mosaic, and linear demosaicing.
 
 Sites are numbered as in the RGGB pattern: 0 red, 1 green in a red row, 2 green in a blue row, 3 blue.
-A phase (0 .. 3) says which site the upper left pixel has.
+A phase (0 .. 3) is the site of the upper left pixel.
 Demosaicing: Malvar, He, Cutler, "High-quality linear interpolation for demosaicing of Bayer-patterned color
 images", ICASSP 2004; see also https://www.ipol.im/pub/art/2011/g_mhcd/.
 """
@@ -39,7 +39,7 @@ def site_map(phase: Tensor, height: int, width: int) -> Tensor:
 
 
 def fold(picture: Tensor) -> Tensor:
-    """Every cell becomes a pixel, and its sites channels: (N, C, H, W), even sides -> (N, 4 C, H / 2, W / 2)."""
+    """Folds cells into pixels, and their sites into channels: (N, C, H, W), even sides -> (N, 4 C, H / 2, W / 2)."""
     return functional.pixel_unshuffle(picture, CELL).contiguous(memory_format=torch.channels_last)
 
 
@@ -66,7 +66,7 @@ def _cut(picture: Tensor, corners: Iterable[tuple[int, int]], height: int, width
 
 
 def mosaic(camera: Tensor, phase: Tensor) -> Tensor:
-    """What the sensor sees of a picture in camera colours: (N, 3, H, W) -> (N, 1, H, W), for phases (N,)."""
+    """The mosaic of a picture in camera colours: (N, 3, H, W) -> (N, 1, H, W), for phases (N,)."""
     colours = functional.one_hot(colour_of_site(cells(phase)), 3).permute(0, 3, 1, 2)
     return (camera * tiled(colours.to(camera.dtype), *camera.shape[2:])).sum(1, keepdim=True)
 

@@ -1,4 +1,4 @@
-"""Models that learn further cameras and ISOs: inputs and tables grow, and what was known stays as it was.
+"""Extension of a model by cameras and ISOs: inputs and tables grow, and what was known stays as it was.
 
 Every input or table row of a new camera or ISO is a mixture of the old ones, so growing is a product with two
 matrices: a camera starts as the mean of the known cameras, an ISO between its neighbours in log ISO.
@@ -8,10 +8,9 @@ import math
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nmflowgan_cli.conditions import Vocabulary
-from nmflowgan_cli.models.nmflowgan import lite, paper
 
 
 def merged(before: Vocabulary, added: Vocabulary) -> Vocabulary:
@@ -20,23 +19,6 @@ def merged(before: Vocabulary, added: Vocabulary) -> Vocabulary:
     isos = tuple(dict.fromkeys((*before.isos, *added.isos)))
     trained = {camera: _summed(before.trained.get(camera, {}), added.trained.get(camera, {})) for camera in cameras}
     return Vocabulary(cameras, isos, trained, {**before.names, **added.names})
-
-
-def grown(model: nn.Module, state: Mapping[str, Tensor], before: Vocabulary, after: Vocabulary) -> dict[str, Tensor]:
-    """`state` of a model of the vocabulary `before` as that of `model`, whose vocabulary `after` holds more."""
-    cameras, isos = camera_mixtures(before, after), iso_mixtures(before, after)
-    result = dict(state)
-    for name, module in model.named_modules():
-        if isinstance(module, lite.CodeNet):
-            key = f"{name}.layers.0.weight"
-            result[key] = _inputs(state[key], (cameras, cameras, torch.eye(2)))
-        elif isinstance(module, paper.CodeNet):
-            key = f"{name}.first.weight"
-            result[key] = _inputs(state[key], (isos, cameras))
-        elif isinstance(module, paper.ConditionalLinear):
-            for key in (f"{name}.log_scale", f"{name}.bias"):
-                result[key] = _table(state[key], isos, cameras)
-    return result
 
 
 def camera_mixtures(before: Vocabulary, after: Vocabulary) -> Tensor:
@@ -58,13 +40,13 @@ def _iso_weights(iso: int, known: tuple[int, ...]) -> list[float]:
     return [(1 - share) * (other == lower) + share * (other == upper) * (lower < upper) for other in known]
 
 
-def _inputs(weight: Tensor, mixtures: tuple[Tensor, ...]) -> Tensor:
+def extended_inputs(weight: Tensor, mixtures: tuple[Tensor, ...]) -> Tensor:
     """The weight of a linear layer (outputs, inputs) for groups of inputs that are mixed apart."""
     groups = weight.split([mixture.shape[1] for mixture in mixtures], 1)
     return torch.cat([group @ mixture.T for group, mixture in zip(groups, mixtures, strict=True)], 1)
 
 
-def _table(rows: Tensor, isos: Tensor, cameras: Tensor) -> Tensor:
+def extended_table(rows: Tensor, isos: Tensor, cameras: Tensor) -> Tensor:
     """A table of rows for each ISO and camera, ISO-major."""
     table = rows.unflatten(0, (isos.shape[1], cameras.shape[1]))
     return torch.einsum("ji,dc,ick->jdk", isos, cameras, table).flatten(0, 1)

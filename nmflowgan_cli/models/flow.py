@@ -1,7 +1,7 @@
-"""The pixel-wise flow: one contract, and the layers that both architectures share.
+"""The pixel-wise flow: the interface of its layers, and those that both architectures share.
 
 Data -> latent is `forward`. Every layer is affine in its input once the clean picture and the
-code are given, so the whole chain is a Gaussian for each pixel (`moments` of nmflowgan.py).
+code are given, so the whole chain is a Gaussian for each pixel (`moments` of nmflowgan/paper.py).
 Paper: Han & Yu, "NM-FlowGAN", sections III-B and III-C, https://arxiv.org/abs/2312.10112.
 """
 
@@ -12,31 +12,20 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from nmflowgan_cli.models.base import Code
+
 LEVELS = 256
-
-
-class Code(NamedTuple):
-    """Camera and ISO of a batch, as the networks take them; float32."""
-
-    camera: Tensor
-    """(N, cameras) one-hot."""
-    iso: Tensor
-    """(N, ISOs) soft one-hot: exact at trained ISOs, linear in log ISO between them."""
-    log_iso: Tensor
-    """(N,) log2(ISO / 100)."""
-
-    def to(self, device: torch.device | str) -> "Code":
-        return Code(*(field.to(device) for field in self))
+"""Counts that make 1 in the flow domain."""
 
 
 class Given(NamedTuple):
-    """Everything that a layer may condition on."""
+    """The conditions of a layer."""
 
     clean: Tensor
     """(N, 3, H, W) clean picture in the flow domain (counts / 256)."""
     code: Code
     place: Tensor
-    """(N, F, H, W) what is known of the place of each pixel, see rendering.py; F = 0 where nothing is."""
+    """(N, F, H, W) features of the place of each pixel, see nmflowgan/rendering.py; F may be 0."""
 
 
 class Bijection(nn.Module):

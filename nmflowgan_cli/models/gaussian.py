@@ -2,10 +2,11 @@
 
 AWGN has one variance a (camera, ISO, channel); the heteroscedastic one a line in the clean level,
 variance = slope * clean + offset (Foi et al., "Practical Poissonian-Gaussian noise modeling and fitting",
-2008). Both may carry a mean, since noise in sRGB is biased at high ISO. They are what any learned
-model has to beat: Table I of Han & Yu, https://arxiv.org/abs/2312.10112.
+2008). Both may carry a mean, since noise in sRGB is biased at high ISO. They are the baseline of any
+learned model: Table I of Han & Yu, https://arxiv.org/abs/2312.10112.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,13 +17,15 @@ from torch import Tensor, nn
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.metrics.moments import CHANNELS, FloatArray, LevelMoments, noise_of
-from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel
-from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.models.base import WHITE, Code, Fields, Geometry, NoiseModel
 
 PIXELS_PER_PATCH = 96 * 96
-ROUNDS = 8
+SCORING_STEPS = 8
+"""Steps of Fisher scoring, see `_weighted_line`."""
+LEAST_STD = math.sqrt(1 / 12)
+"""What rounding alone makes, in counts; a level without any variance would hold all other counts for impossible."""
 
-Sample = tuple[Condition, NDArray[np.uint8], NDArray[np.uint8]]
+LoadedPair = tuple[Condition, NDArray[np.uint8], NDArray[np.uint8]]
 """A condition, a clean and a noisy picture, each (H, W, 3) uint8."""
 
 
@@ -33,6 +36,7 @@ class GaussianNoise(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
     """
 
     geometry = Geometry(multiple=1, context=0, border=0)
+    has_density = True
     mean: Tensor
     slope: Tensor
     offset: Tensor
@@ -59,11 +63,23 @@ class GaussianNoise(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
         mean, std = self.moments(clean, code)
         return clean + mean + std * fields.latent
 
+    def nll(self, clean: Tensor, noisy: Tensor, code: Code, fields: Fields) -> Tensor:
+        """See NoiseModel; the probability of the count itself: that of all values which round and clip to it."""
+        mean, std = (moment.double() for moment in self.moments(clean, code))
+        std = std.clamp(min=LEAST_STD)
+        centre = noisy.double() - clean - mean
+        low = torch.where(noisy > 0, (centre - 0.5) / std, -math.inf)
+        high = torch.where(noisy < WHITE, (centre + 0.5) / std, math.inf)
+        # In the lower tail small probabilities are exact; in the upper one they would be lost beside 1.
+        low, high = torch.where(centre > 0, -high, low), torch.where(centre > 0, -low, high)
+        log_high, log_low = torch.special.log_ndtr(high), torch.special.log_ndtr(low)
+        return -(log_high + torch.log1p(-(log_low - log_high).exp())).flatten(1).sum(1)
 
-def level_moments(samples: Iterable[Sample]) -> dict[Condition, LevelMoments]:
+
+def level_moments(pairs: Iterable[LoadedPair]) -> dict[Condition, LevelMoments]:
     """The sums that both fits need, for each condition, in one pass over the pictures."""
     sums: dict[Condition, LevelMoments] = {}
-    for condition, clean, noisy in samples:
+    for condition, clean, noisy in pairs:
         sums.setdefault(condition, LevelMoments()).add(clean, noise_of(noisy, clean))
     return sums
 
@@ -112,7 +128,7 @@ def _weighted_line(level: NDArray[np.intp], variance: FloatArray, count: FloatAr
     line = np.array([0.0, overall])
     if overall == 0.0 or len(level) == 1:
         return line
-    for _ in range(ROUNDS):
+    for _ in range(SCORING_STEPS):
         weight = np.sqrt(count) / np.maximum(design @ line, overall / 10)
         line = np.linalg.lstsq(design * weight[:, None], variance * weight, rcond=None)[0]
     return line.astype(np.float64)

@@ -1,4 +1,4 @@
-"""The physical noise model: signal-dependent Gaussian noise on the Bayer mosaic, seen through the camera's ISP.
+"""The camera simulator: signal-dependent Gaussian noise on the Bayer mosaic, rendered by the camera's ISP.
 
 The picture is taken back to the sensor (linear light, camera colours, white balance undone), noise is drawn
 there, and what it changed goes through white balance, demosaicing, colour matrix and transfer curve.
@@ -20,16 +20,13 @@ from torch import Tensor
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import ConditionError
 from nmflowgan_cli.models import bayer
-from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, Window
-from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.models.base import WHITE, Code, Fields, Geometry, NoiseModel, Window
 from nmflowgan_cli.models.srgb import from_linear, to_linear
-
-WHITE = 255.0
 
 
 @dataclass(frozen=True)
 class CameraProfile:
-    """What the simulator knows of a camera.
+    """The parameters of a simulated camera.
 
     `noise`: ISO -> (shot, read): the variance of raw values in [0, 1] is shot * raw + read.
     `matrix`: rows of the 3x3 matrix from linear sRGB to camera colours; each row sums to 1.

@@ -1,8 +1,8 @@
-"""The resampling oracle: real noise, torn from its place.
+"""The resampling oracle: real noise, drawn anew for each pixel.
 
-Every pixel takes the noise of some real pixel of about the same clean level, of the same camera, ISO and channel, by
-itself. So its noise is right at every level, in all its moments, and has no correlation at all, neither between
-neighbours nor between channels: what it scores is what a perfect pixel-wise model could.
+Every pixel independently takes the noise of a real pixel of about the same clean level, of the same camera, ISO and
+channel. So its noise has the right distribution at every level, and no correlation between neighbours or channels: its
+scores are those of a perfect pixel-wise model.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
-from nmflowgan_cli.metrics.moments import CHANNELS, LEVELS, FloatArray, noise_of
-from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel
-from nmflowgan_cli.models.flow import Code
-from nmflowgan_cli.models.gaussian import PIXELS_PER_PATCH, Sample
+from nmflowgan_cli.metrics.moments import CHANNELS, GREY_LEVELS, FloatArray, noise_of
+from nmflowgan_cli.models.base import WHITE, Code, Fields, Geometry, NoiseModel
+from nmflowgan_cli.models.gaussian import PIXELS_PER_PATCH, LoadedPair
 
-EXTREME = 255
-RESIDUALS = 2 * EXTREME + 1
+RESIDUALS = 2 * WHITE + 1
 """Different values of noise: -255 .. 255 counts."""
 POOL = 500
 """Real pixels that a level draws from, at the least; neighbouring levels join until there are as many."""
@@ -39,7 +37,7 @@ class ResidualOracle(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.vocabulary = vocabulary
-        shape = (len(vocabulary.cameras), len(vocabulary.isos), CHANNELS, LEVELS, RESIDUALS)
+        shape = (len(vocabulary.cameras), len(vocabulary.isos), CHANNELS, GREY_LEVELS, RESIDUALS)
         self.register_buffer("cumulative", torch.zeros(shape))
 
     def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: Any = None) -> Tensor:
@@ -57,25 +55,26 @@ class ResidualOracle(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
     def _residuals(table: Tensor, clean: Tensor, uniform: Tensor) -> Tensor:
         """The residuals (3, H, W) at these quantiles, by bisection in the rows of a table (3, 256, 511)."""
         channel = torch.arange(CHANNELS, device=clean.device)[:, None, None]
-        row = (channel * LEVELS + clean.long().clamp(0, LEVELS - 1)) * RESIDUALS
+        row = (channel * GREY_LEVELS + clean.long().clamp(0, GREY_LEVELS - 1)) * RESIDUALS
         shares, low = table.flatten(), torch.zeros_like(row)
         high = torch.full_like(row, RESIDUALS - 1)
         for _ in range(RESIDUALS.bit_length()):
             middle = (low + high) // 2
             above = shares[row + middle] > uniform
             low, high = torch.where(above, low, middle + 1).clamp_(max=RESIDUALS - 1), torch.where(above, middle, high)
-        return (high - EXTREME).to(clean.dtype)
+        return (high - WHITE).to(clean.dtype)
 
 
-def fit_oracle(samples: Iterable[Sample]) -> ResidualOracle:
+def fit_oracle(pairs: Iterable[LoadedPair]) -> ResidualOracle:
     """The oracle that draws from the noise of these pictures, in one pass over them."""
     counts: dict[Condition, NDArray[np.int64]] = {}
-    for condition, clean, noisy in samples:
-        sums = counts.setdefault(condition, np.zeros((CHANNELS, LEVELS, RESIDUALS), np.int64))
-        noise = noise_of(noisy, clean).astype(np.int64) + EXTREME
+    for condition, clean, noisy in pairs:
+        sums = counts.setdefault(condition, np.zeros((CHANNELS, GREY_LEVELS, RESIDUALS), np.int64))
+        noise = noise_of(noisy, clean).astype(np.int64) + WHITE
         for channel in range(CHANNELS):
             place = clean[..., channel].astype(np.int64) * RESIDUALS + noise[..., channel]
-            sums[channel] += np.bincount(place.ravel(), minlength=LEVELS * RESIDUALS).reshape(LEVELS, RESIDUALS)
+            pooled = np.bincount(place.ravel(), minlength=GREY_LEVELS * RESIDUALS)
+            sums[channel] += pooled.reshape(GREY_LEVELS, RESIDUALS)
     return _tabulated(counts)
 
 
@@ -96,8 +95,8 @@ def _shares(counts: NDArray[np.int64]) -> FloatArray:
     """Cumulative shares of the residuals (256, 511) of each level and as many around it as POOL pixels need."""
     below = np.concatenate((np.zeros((1, RESIDUALS), np.int64), counts.cumsum(0)))
     pixels = below.sum(1)
-    low, high = np.arange(LEVELS), np.arange(LEVELS) + 1
-    while (few := (pixels[high] - pixels[low] < POOL) & (high - low < LEVELS)).any():
-        low, high = np.where(few, (low - 1).clip(0), low), np.where(few, (high + 1).clip(max=LEVELS), high)
+    low, high = np.arange(GREY_LEVELS), np.arange(GREY_LEVELS) + 1
+    while (few := (pixels[high] - pixels[low] < POOL) & (high - low < GREY_LEVELS)).any():
+        low, high = np.where(few, (low - 1).clip(0), low), np.where(few, (high + 1).clip(max=GREY_LEVELS), high)
     pooled = below[high] - below[low]
     return pooled.cumsum(1) / pooled.sum(1, keepdims=True)

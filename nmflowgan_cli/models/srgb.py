@@ -1,4 +1,4 @@
-"""The sRGB transfer curve (IEC 61966-2-1), continued as it stands below black and above white.
+"""The sRGB transfer curve (IEC 61966-2-1), continued by its own formulas below black and above white.
 
 Continued, it is invertible on all numbers: noise below black keeps its size until the display clips it.
 """

@@ -1,4 +1,4 @@
-"""Where a picture is cut into patches, and which patches show something. Pure geometry and arithmetic."""
+"""Cutting of a picture into patches, and their detail. Pure geometry and arithmetic."""
 
 from collections.abc import Iterable, Iterator
 
@@ -42,7 +42,7 @@ def cut(rgb: NDArray[np.uint8], boxes: Iterable[Box]) -> Iterator[NDArray[np.uin
 
 
 def detail(rgb: NDArray[np.uint8]) -> float:
-    """How much a patch shows: the mean absolute difference of luma between neighbouring pixels, in counts.
+    """The detail of a patch: the mean absolute difference of luma between neighbouring pixels, in counts.
 
     `rgb`: (H, W, 3) uint8. A clear sky has below 1, foliage 10 and more; 0 for a single pixel.
     """
@@ -53,6 +53,6 @@ def detail(rgb: NDArray[np.uint8]) -> float:
 
 
 def detailed(rgb: NDArray[np.uint8], boxes: Iterable[Box], least: float) -> list[Box]:
-    """Those of `boxes` that show at least as much as `least` (see `detail`)."""
+    """Those of `boxes` with a `detail` of at least `least`."""
     boxes = list(boxes)
     return [box for box, patch in zip(boxes, cut(rgb, boxes), strict=True) if detail(patch) >= least]

@@ -20,10 +20,11 @@ from nmflowgan_cli.data.containers import Container, Sample
 from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError, PictureError
 from nmflowgan_cli.files import write_error
 from nmflowgan_cli.imaging import Bytes, luma, read
+from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.pairs.cutting import cut as cut_patches
 from nmflowgan_cli.pairs.plan import Cut, Lot, Take
 from nmflowgan_cli.randomness import picture_key
-from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, sha256
+from nmflowgan_cli.synthesis.manifest import sha256_or_none
 from nmflowgan_cli.synthesis.pipeline import DEFAULT_WORKERS, Sampler, in_order
 
 Facts = dict[str, Any]
@@ -62,23 +63,23 @@ def facts(cut: Cut, sampler: Sampler | None) -> list[Facts]:
     common = {
         "camera": take.condition.camera,
         "iso": take.condition.iso,
-        "scene": take.scene,
+        "scene": take.instance.name if take.instance else take.scene,
+        "frame": take.frame,
         "split": take.split,
         "relative_path": take.relative_path,
         "repeat": take.repeat,
-        "seed": sampler.seed if sampler else None,
         "weights": sampler.weights if sampler else None,
-        "weights_sha256": sampler.weights_sha256 if sampler else None,
+        **(sampler.origin if sampler else take.origin).to_json(),
     }
     places = ({"top": b.top, "left": b.left, "height": b.height, "width": b.width} for b in cut.boxes)
     return [{"key": label.key, **common, **place} for label, place in zip(cut.labels, places, strict=True)]
 
 
-def inputs(take: Take, digest: Callable[[Path], str | None] = sha256) -> Facts:
+def inputs(take: Take) -> Facts:
     """The files that a take is made of, and their SHA-256."""
-    found: Facts = {"input": str(take.clean), "input_sha256": digest(take.clean)}
+    found: Facts = {"input": str(take.clean), "input_sha256": sha256_or_none(take.clean)}
     if take.noisy is not None:
-        found |= {"noisy_input": str(take.noisy), "noisy_input_sha256": digest(take.noisy)}
+        found |= {"noisy_input": str(take.noisy), "noisy_input_sha256": sha256_or_none(take.noisy)}
     return found
 
 

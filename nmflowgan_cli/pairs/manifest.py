@@ -1,18 +1,18 @@
-"""manifest.jsonl of a folder of pairs: a record a pair, and what it tells a run that is resumed."""
+"""manifest.jsonl of a folder of pairs: a record a pair, and the pairs that a resumed run skips."""
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from nmflowgan_cli.data.containers import Container
 from nmflowgan_cli.errors import DiskError, UsageError
 from nmflowgan_cli.files import write_error
+from nmflowgan_cli.journal import DONE, FILE_NAME, append, records
 from nmflowgan_cli.pairs.make import facts, inputs
 from nmflowgan_cli.pairs.plan import Lot
-from nmflowgan_cli.synthesis.manifest import DONE, FILE_NAME, append, records, sha256
 from nmflowgan_cli.synthesis.pipeline import Sampler
 
 
@@ -42,7 +42,7 @@ class PairManifest:
 
 @dataclass(frozen=True)
 class History:
-    """What an earlier run left."""
+    """The pairs of an earlier run."""
 
     manifest: PairManifest
     container: Container
@@ -52,12 +52,8 @@ class History:
     def _records(self) -> dict[tuple[str, str], dict[str, Any]]:
         return {(record["split"], record["key"]): record for record in self.manifest.done()}
 
-    @cached_property
-    def _digest(self) -> Any:
-        return lru_cache(64)(sha256)
-
     def finished(self, lot: Lot) -> bool:
-        """Whether every pair of the lot was made before just as it would be now, and stands."""
+        """Whether every pair of the lot is there, made from the same inputs with the same settings."""
         return self.container.holds(lot.volume) and all(
             wanted.items() <= self._records.get((wanted["split"], wanted["key"]), {}).items()
             for wanted in self._wanted(lot)
@@ -88,11 +84,11 @@ class History:
                 )
 
     def _wanted(self, lot: Lot) -> list[dict[str, Any]]:
-        """What the records must say; paths of inputs may be written otherwise."""
+        """The values that the records must have; paths of inputs may differ."""
         return [
             known | self.container.places(lot.volume, label) | digests
             for cut in lot.cuts
-            for digests in [{k: v for k, v in inputs(cut.take, self._digest).items() if k.endswith("sha256")}]
+            for digests in [{k: v for k, v in inputs(cut.take).items() if k.endswith("sha256")}]
             for label, known in zip(cut.labels, facts(cut, self.sampler), strict=True)
         ]
 

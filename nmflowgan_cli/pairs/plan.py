@@ -1,6 +1,7 @@
-"""Which pairs will be made of what, told before any is made: inputs and options in, patches with their names out."""
+"""Plan of the pairs to make: inputs and options in, patches with their names out."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -9,19 +10,21 @@ from pathlib import Path
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.containers import Volume
-from nmflowgan_cli.data.layouts import UNKNOWN, Label, Settings, stem
+from nmflowgan_cli.data.layouts import Label, stem
 from nmflowgan_cli.data.manifest import Pair
+from nmflowgan_cli.data.origin import UNSTATED, Origin
 from nmflowgan_cli.data.reading import scene_of
-from nmflowgan_cli.data.sidd import SceneInstance, find_instance
+from nmflowgan_cli.data.sidd_instances import SceneInstance, find_frame, find_instance
 from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError
 from nmflowgan_cli.imaging import read, size
 from nmflowgan_cli.pairs.cutting import detailed, patches
+from nmflowgan_cli.pairs.identity import Identity, identities
 from nmflowgan_cli.synthesis.condition_choice import Choices
 from nmflowgan_cli.synthesis.inputs import CleanPicture
 from nmflowgan_cli.tiling import Box
 
 READERS = 4
-"""Pictures that are looked at a time."""
+"""Pictures that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,22 @@ class Take:
     split: str
     stem: str
     """Names its patches."""
-    settings: Settings = UNKNOWN
+    instance: SceneInstance | None = None
+    """Of SIDD, if it is."""
+    frame: int | None = None
+    """Of SIDD's instance."""
+    origin: Origin = UNSTATED
+    """Of the noise of a real pair."""
 
 
 @dataclass(frozen=True)
 class Cutting:
-    """How pictures are cut. `patch` and `step` in pixels, None for the whole picture and for `patch`."""
+    """Settings of the cutting. `patch` and `step` in pixels, None for the whole picture and for `patch`."""
 
     patch: int | None = 256
     step: int | None = None
     min_detail: float = 0.0
-    """In counts, see `patches.detail`."""
+    """In counts, see `cutting.detail`."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +81,10 @@ class Lot:
 
 @dataclass(frozen=True)
 class PairPlan:
-    """Everything that will be made, and the takes that cannot be."""
+    """The cuts to make, and the takes that cannot be cut."""
 
     cuts: tuple[Cut, ...]
-    """Those of the train split first; none is without patches."""
+    """The train split first; none is without patches."""
     failed: tuple[tuple[Take, NmflowganError], ...]
 
     @cached_property
@@ -91,7 +99,7 @@ class PairPlan:
         return {(label.split, label.key) for cut in self.cuts for label in cut.labels}
 
     def lots(self, shard_size: int | None) -> list[Lot]:
-        """What is written together: each cut by itself, or as many of a split as have `shard_size` pairs or more."""
+        """The units of writing: each cut by itself, or as many of a split as have `shard_size` pairs or more."""
         groups: list[list[Cut]] = []
         for cut in self.cuts:
             last = groups[-1] if groups else []
@@ -110,24 +118,34 @@ class PairPlan:
 
 def synthetic_takes(sources: Sequence[CleanPicture], drawn: Choices, *, repeats: int, seed: int) -> list[Take]:
     """A take for every picture and repeat, with the conditions and random numbers that `synthesize` gives them."""
+    numbers = range(repeats) if repeats > 1 else (None,)
+    shared = _shared_stems(source.seed_path for source in sources)
     return [
         Take(
             source.path,
             None,
             source.seed_path,
-            repeat,
-            drawn.draw(seed, source.seed_path, repeat),
+            number or 0,
+            drawn.draw(seed, source.seed_path, number or 0),
             source.seed_path,
             "train",
-            stem(source.seed_path, repeat if repeats > 1 else None),
+            stem(source.seed_path, number, apart=stem(source.seed_path).lower() in shared),
         )
         for source in sources
-        for repeat in range(repeats)
+        for number in numbers
     ]
 
 
+def _shared_stems(relative_paths: Iterable[str]) -> set[str]:
+    """The stems, in lower case, that several paths have: those of a/b.png and a_b.png."""
+    counts = Counter(stem(path).lower() for path in relative_paths)
+    return {name for name, count in counts.items() if count > 1}
+
+
 def real_takes(pairs: Iterable[Pair]) -> list[Take]:
-    """A take for every real pair, in the split that the data say."""
+    """A take for every real pair, in the data's own split."""
+    pairs = list(pairs)
+    shared = _shared_stems(pair.name for pair in pairs)
     return [
         Take(
             pair.clean,
@@ -137,15 +155,13 @@ def real_takes(pairs: Iterable[Pair]) -> list[Take]:
             pair.condition,
             scene_of(pair),
             pair.split,
-            stem(pair.name),
-            _settings(find_instance(pair.scene) or find_instance(pair.name)),
+            stem(pair.name, apart=stem(pair.name).lower() in shared),
+            find_instance(pair.scene) or find_instance(pair.name),
+            find_frame(pair.name),
+            pair.origin,
         )
         for pair in pairs
     ]
-
-
-def _settings(instance: SceneInstance | None) -> Settings:
-    return Settings(instance.shutter, instance.temperature, instance.brightness) if instance else UNKNOWN
 
 
 def divided(takes: Sequence[Take], val_share: float, seed: int) -> list[Take]:
@@ -172,12 +188,11 @@ def pair_plan(takes: Sequence[Take], cutting: Cutting) -> PairPlan:
     """
     _refuse_same_names(takes)
     patches(1, 1, cutting.patch, cutting.step)  # refuses impossible ones before anything is read
-    scenes = {scene: number for number, scene in enumerate(dict.fromkeys(take.scene for take in takes), 1)}
     with ThreadPoolExecutor(READERS, "survey") as pool:
         found = list(pool.map(lambda take: _surveyed(take, cutting), takes))
     cuts = [
-        Cut(take, *result[:2], result[2], _labels(take, len(result[2]), scenes[take.scene], number))
-        for number, (take, result) in enumerate(zip(takes, found, strict=True), 1)
+        Cut(take, *result[:2], result[2], _labels(take, identity, len(result[2])))
+        for take, identity, result in zip(takes, identities(takes), found, strict=True)
         if not isinstance(result, NmflowganError) and result[2]
     ]
     failed = [(take, result) for take, result in zip(takes, found, strict=True) if isinstance(result, NmflowganError)]
@@ -202,18 +217,9 @@ def _surveyed(take: Take, cutting: Cutting) -> tuple[int, int, tuple[Box, ...]] 
     return height, width, tuple(boxes)
 
 
-def _labels(take: Take, count: int, picture: int, instance: int) -> tuple[Label, ...]:
+def _labels(take: Take, identity: Identity, count: int) -> tuple[Label, ...]:
     return tuple(
-        Label(
-            stem=take.stem,
-            split=take.split,
-            scene=take.scene,
-            picture=picture,
-            instance=instance,
-            patch=patch,
-            condition=take.condition,
-            settings=take.settings,
-        )
+        Label(stem=take.stem, split=take.split, instance=identity.instance, frame=identity.frame, patch=patch)
         for patch in range(count)
     )
 

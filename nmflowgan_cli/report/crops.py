@@ -1,4 +1,4 @@
-"""Crops of clean, real and synthetic pictures to look at, made as the evaluation made them."""
+"""Crops of clean, real noisy and synthetic pictures for galleries, synthesized as in the evaluation."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -11,40 +11,48 @@ from numpy.typing import NDArray
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.manifest import Pair
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
-from nmflowgan_cli.evaluation.protocol import Bytes, Candidate, Protocol
-from nmflowgan_cli.imaging import luma
+from nmflowgan_cli.evaluation.protocol import Candidate, Protocol
+from nmflowgan_cli.imaging import Bytes, luma
 from nmflowgan_cli.metrics.moments import FloatArray, noise_of
 from nmflowgan_cli.randomness import picture_key
 
 SIDE = 128
 BLOCK = 16
-"""Pixels of the blocks by which a crop is chosen, and its step."""
+"""Side of the blocks that a crop is chosen by, and step of its place, in pixels."""
 VISIBLE_STD = 32.0
-"""Counts of standard deviation that amplified noise is to have, about."""
+"""Standard deviation that noise is amplified to, about, in counts."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """The same crop of a clean picture, the real noisy one and what each model makes of it."""
+    """Crops of one place: of the clean picture, the real noisy one and each synthetic one."""
 
     condition: Condition
     pair: str
     place: tuple[int, int]
-    """Top and left of the crop in the picture."""
+    """Top and left in the picture, in pixels."""
     clean: Bytes
     """(H, W, 3) uint8, like the others; at most SIDE pixels a side."""
     real: Bytes
     made: Mapping[str, Bytes]
-    """By the models' names; without those that do not know the condition, or fail."""
+    """By model; without those that do not know the condition, or fail."""
 
     @property
     def gain(self) -> int:
-        """How much the noise is amplified: a power of two from 1 to 16 that makes the real noise visible."""
+        """Amplification that makes the real noise visible: a power of two from 1 to 16."""
         std = max(float(noise_of(self.real, self.clean).std()), 1e-6)
         return int(2 ** np.clip(np.rint(np.log2(VISIBLE_STD / std)), 0, 4))
 
+    def pictures(self, noisy: str) -> dict[str, Bytes]:
+        """Crops by label; `noisy` is the label of the real one."""
+        return {"clean": self.clean, noisy: self.real, **self.made}
+
+    def noises(self, noisy: str) -> dict[str, Bytes]:
+        """Amplified noise of all crops but the clean one, by label."""
+        return {label: self.noise(crop) for label, crop in {noisy: self.real, **self.made}.items()}
+
     def noise(self, noisy: Bytes) -> Bytes:
-        """The noise of a crop of this place, amplified about grey, clipped to uint8."""
+        """Noise of a noisy crop, amplified by `gain` about 128, clipped to uint8."""
         return (128 + self.gain * noise_of(noisy, self.clean).astype(np.int32)).clip(0, 255).astype(np.uint8)
 
 
@@ -56,10 +64,11 @@ def examples(
     *,
     conditions: Iterable[Condition],
 ) -> list[Example]:
-    """An example of at most `number` of these conditions, spread over cameras and ISOs.
+    """Examples, one each, of at most `number` of the conditions, spread over cameras and ISOs.
 
-    Whole pictures are synthesised, with the random fields of the evaluation, and then cut: the noise is the very
-    noise that was measured. A pair that cannot be used is passed over for the next one of its condition.
+    Whole pictures are synthesized with the seeds of the evaluation and then cropped: the noise is the measured one. A
+    pair that cannot be read, or is smaller than a patch, is replaced by the next of its condition. Raises
+    OutOfMemoryError.
     """
     found = []
     for condition in spread(conditions, number):
@@ -94,7 +103,7 @@ def _example(pair: Pair, candidates: Sequence[Candidate], protocol: Protocol) ->
 
 
 def spread(conditions: Iterable[Condition], number: int) -> list[Condition]:
-    """At most `number` conditions, in order: as many of each camera as there are, from the whole range of its ISOs."""
+    """At most `number` conditions, sorted: evenly many of each camera, from the whole range of its ISOs."""
     by_camera: dict[str, list[Condition]] = {}
     for condition in sorted(conditions, key=lambda condition: (condition.camera, condition.iso)):
         by_camera.setdefault(condition.camera, []).append(condition)
@@ -108,17 +117,18 @@ def spread(conditions: Iterable[Condition], number: int) -> list[Condition]:
 
 
 def _evenly(known: Sequence[Condition], number: int) -> list[Condition]:
-    """`number` of them from the first to the last; the middle one where it is one alone."""
+    """`number` items from the first to the last; the middle one for 1."""
     if number == 1:
         return [known[len(known) // 2]]
     return [known[round(index)] for index in np.linspace(0, len(known) - 1, number)]
 
 
 def telling_place(clean: Bytes, side: int = SIDE) -> tuple[int, int]:
-    """Top and left of the crop that shows both flat and textured parts, neither black nor blown out.
+    """Top and left, in pixels, of the crop with the most flat and textured parts, neither black nor blown out.
 
-    Blocks of 16x16 pixels whose mean luma is 16 to 239 counts are flat or textured where their standard deviation is in
-    the lowest or highest third of such blocks; the crop with the most of whichever it has less of is taken.
+    `clean`: (H, W, 3) uint8. Blocks of 16x16 pixels with a mean luma of 16 to 239 counts are flat or textured if their
+    standard deviation is in the lowest or highest third of these blocks; the crop maximizes the smaller of both
+    numbers of blocks.
     """
     if min(clean.shape[:2]) < BLOCK:
         return 0, 0
@@ -135,6 +145,6 @@ def telling_place(clean: Bytes, side: int = SIDE) -> tuple[int, int]:
 
 
 def _window_sums(blocks: NDArray[np.bool_], side: int) -> FloatArray:
-    """How many of the blocks are set in each window of so many blocks (or fewer, where there are fewer)."""
+    """Numbers of set blocks in each window of `side` blocks (or as many as there are)."""
     shape = (min(side, blocks.shape[0]), min(side, blocks.shape[1]))
     return sliding_window_view(blocks, shape).sum((2, 3)).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Results as CSV: of noise models a row a cell, of denoisers a row a picture; and their means."""
+"""CSV of evaluations: a row for each cell (noise models) or picture (denoisers), and for each mean."""
 
 import csv
 import io
@@ -13,11 +13,11 @@ from nmflowgan_cli.evaluation.protocol import Evaluation, Result
 from nmflowgan_cli.evaluation.scores import JUDGED, Scores
 
 MEANS = ("mean of cameras", "mean of cells")
-"""In place of a camera."""
+"""Names of means, in the column of cameras."""
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows with the same columns, at least one; the file appears whole or not at all. Raises OSError."""
+    """Write rows with the same columns, at least one, whole or not at all; raises OSError."""
     from nmflowgan_cli.imaging import atomic_write
 
     text = io.StringIO()
@@ -28,7 +28,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def noise_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """A row for each (camera, ISO), camera (without ISO) and mean of every model; unknown numbers are empty.
+    """Rows of each model: its cells (camera, ISO), cameras (without ISO) and means; unknown numbers are empty.
 
     Columns: model, camera, iso, the fields of `Scores` (those of several numbers as name_1 ..), and name_low, name_high
     of the 95 % intervals.
@@ -37,11 +37,11 @@ def noise_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def denoising_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """A row for each picture, camera and the mean of pictures of every denoiser; unknown numbers are empty.
+    """Rows of each denoiser: its pictures, cameras and the mean of pictures; unknown numbers are empty.
 
     Columns: denoiser, noise, steps, camera, iso, picture, and psnr (dB), ssim, pgap (dB), each with the 95 % interval.
     """
-    return [told for row in rows for told in _of_denoiser(row)]
+    return [entry for row in rows for entry in _of_denoiser(row)]
 
 
 def _of_denoiser(row: Row) -> Iterator[dict[str, Any]]:
@@ -72,7 +72,7 @@ def _rows(result: Result) -> Iterator[dict[str, Any]]:
 
 
 def _flat(scores: Scores) -> dict[str, Any]:
-    """The numbers by column; an unknown one is an empty text."""
+    """Numbers by column; an unknown one is empty text."""
     flat: dict[str, Any] = {}
     for name in [each.name for each in fields(Scores) if each.name != "intervals"]:
         value = getattr(scores, name)

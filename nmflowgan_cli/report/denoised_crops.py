@@ -1,4 +1,4 @@
-"""Before and after: a crop of each picture, clean, noisy and denoised, side by side with captions, or for a page."""
+"""Crops of clean, noisy and denoised pictures: strips as PNG, and examples for a page."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -17,16 +17,16 @@ from nmflowgan_cli.report.crops import SIDE, Example, telling_place
 Bytes = NDArray[np.uint8]
 
 STRIP_SIDE = 160
-"""Of the crops, pixels of the picture."""
+"""Side of the crops of a strip, in pixels of the picture."""
 MAGNIFIED = 2
 GAP, CAPTION, LETTERS = 8, 20, 14
-"""Pixels of the strip."""
+"""Gap, height of a caption and size of its letters, in pixels of the strip."""
 
 
 def show(folder: Path, pair: Paired, clean: Bytes, noisy: Bytes, made: Mapping[str, Bytes]) -> Path:
-    """Write the strip of a picture as PNG, named after the pair; all (H, W, 3) uint8. Raises PictureError.
+    """Write the strip of a picture as PNG, named after the pair, and return its path; raises PictureError.
 
-    The captions tell the PSNR of the whole picture.
+    All pictures are (H, W, 3) uint8; captions give the PSNR of the whole picture.
     """
     pictures = {"clean": clean, "noisy": noisy, **made}
     top, left = telling_place(clean, STRIP_SIDE)
@@ -43,13 +43,13 @@ def show(folder: Path, pair: Paired, clean: Bytes, noisy: Bytes, made: Mapping[s
 
 @dataclass
 class Gathered:
-    """A crop of the first picture of each wanted condition, as `denoising.judge` shows the pictures to it."""
+    """Collector of examples for `denoising.judge`: crops of the first picture of each wanted condition."""
 
     wanted: Collection[Condition]
     examples: list[Example] = field(default_factory=list)
 
     def __call__(self, pair: Paired, clean: Bytes, noisy: Bytes, made: Mapping[str, Bytes]) -> None:
-        """Keep the crops, each a copy, of a picture whose condition is wanted and not there yet."""
+        """Copy the crops of a picture whose condition is wanted and has no example yet; all (H, W, 3) uint8."""
         known = {example.condition for example in self.examples}
         if pair.condition in known or pair.condition not in self.wanted:
             return
@@ -61,7 +61,7 @@ class Gathered:
 
 
 def strip(crops: Mapping[str, Bytes]) -> Bytes:
-    """Crops of one size, magnified, beside each other on white, each below its caption; (H, W, 3) uint8."""
+    """Strip of crops of one size, magnified, side by side on white below their captions; (H, W, 3) uint8."""
     from PIL import Image, ImageDraw
 
     height, width, _ = next(iter(crops.values())).shape

@@ -1,25 +1,24 @@
-"""What was measured of denoisers as tables for people and as JSON for programs."""
+"""Tables and JSON of an evaluation of denoisers."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from nmflowgan_cli import __version__
-from nmflowgan_cli.denoising.judge import Mean, Row
+from nmflowgan_cli.denoising import judge
 from nmflowgan_cli.denoising.quality import DEFINITIONS
 from nmflowgan_cli.report.noise_tables import nulled
-
-NARROWEST = 100
-"""Columns that the table needs; a narrower terminal wraps the lines, which loses nothing."""
+from nmflowgan_cli.report.tables import UNKNOWN, Cell, Number, Row, Table, interval, print_tables
 
 
-def as_json(rows: Sequence[Row], data: dict[str, Any]) -> dict[str, Any]:
-    """Everything that was measured, with what it means; unknown numbers are null."""
+def denoising_json(rows: Sequence[judge.Row], data: dict[str, Any]) -> dict[str, Any]:
+    """Scores of each denoiser and definitions as JSON values; unknown numbers are None. `data` describes the pairs."""
     whole = {"tool_version": __version__, "data": data, "definitions": DEFINITIONS}
-    return nulled({**whole, "denoising": [_row(row) for row in rows]})
+    return nulled({**whole, "denoising": [_denoiser(row) for row in rows]})
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _denoiser(row: judge.Row) -> dict[str, Any]:
     return {
         "name": row.name,
         "noise": row.noise,
@@ -30,35 +29,44 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _means(row: Row) -> dict[str, Any]:
+def _means(row: judge.Row) -> dict[str, Any]:
     means = {"psnr": row.psnr, "ssim": row.ssim, "pgap": row.pgap}
     values = {name: mean.value if mean else None for name, mean in means.items()}
     return values | {f"{name}_interval": mean.interval if mean else None for name, mean in means.items()}
 
 
-def print_rows(rows: Sequence[Row]) -> None:
-    """The means over pictures on stdout, and those of each camera."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False, width=max(NARROWEST, Console().width))
+def denoising_tables(rows: Sequence[judge.Row], camera_name: Callable[[str], str] = str) -> list[Table]:
+    """Means over all pictures, and those of each camera by its `camera_name`."""
     cameras = rows[0].cameras
-    headings = ("", "learned from", "steps", "PSNR dB", "95 %", "SSIM", "PGap dB", "95 %")
-    overall = Table(*headings, title=f"denoised: mean of {len(rows[0].pictures)} pictures", **_PLAIN)
-    each = Table("PSNR / SSIM", *cameras, **_PLAIN)
-    for row in rows:
-        psnr, ssim, gap = row.psnr, row.ssim, row.pgap
-        told = [f"{psnr.value:.2f}", _interval(psnr), f"{ssim.value:.4f}", f"{gap.value:.2f}" if gap else "-"]
-        overall.add_row(row.name, row.noise or "-", str(row.steps or "-"), *told, _interval(gap))
-        of_cameras = [row.of_camera(camera) for camera in cameras]
-        each.add_row(row.name, *(f"{one.psnr.value:.2f} / {one.ssim.value:.4f}" for one in of_cameras))
-    console.print(overall)
-    console.print(each)
-    console.print("PGap: PSNR of the denoiser that learned from real noise minus this one's.")
+    headings = ("denoiser", "PSNR (dB)", "PSNR, 95 %", "SSIM", "PGap (dB)", "PGap, 95 %", "learned from", "steps")
+    overall = [Row(row.name, _overall(row)) for row in rows]
+    each = [Row(row.name, [_of_camera(row.of_camera(camera)) for camera in cameras]) for row in rows]
+    return [
+        Table(f"Mean of {pictures(rows[0])}", headings, {"": overall}),
+        Table("PSNR (dB) / SSIM by camera", ("denoiser", *map(camera_name, cameras)), {"": each}),
+    ]
 
 
-_PLAIN: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": None, "padding": (0, 1)}
+def pictures(row: judge.Row) -> str:
+    """Number of pictures in words."""
+    return f"{len(row.pictures)} pictures" if len(row.pictures) > 1 else "one picture"
 
 
-def _interval(mean: Mean | None) -> str:
-    return "-" if mean is None or mean.interval is None else "{:.2f} {:.2f}".format(*mean.interval)
+def _overall(row: judge.Row) -> list[Cell]:
+    psnr, gap = (interval(mean.interval if mean else None, 2) for mean in (row.psnr, row.pgap))
+    learned = row.noise or UNKNOWN, Number(row.steps or math.nan, 0)
+    return [number(row.psnr, 2), psnr, number(row.ssim, 4), number(row.pgap, 2), gap, *learned]
+
+
+def _of_camera(row: judge.Row) -> Cell:
+    return number(row.psnr, 2), " / ", number(row.ssim, 4)
+
+
+def number(mean: judge.Mean | None, digits: int) -> Number:
+    """Mean with its interval; unknown for None."""
+    return Number(mean.value, digits, mean.interval) if mean else UNKNOWN
+
+
+def print_rows(rows: Sequence[judge.Row]) -> None:
+    """Print the means over all pictures, and those of each camera."""
+    print_tables(denoising_tables(rows), "PGap: PSNR of the denoiser that learned from real noise minus this one's.")

@@ -1,21 +1,19 @@
-"""Plots of noise as SVG for a page: their ink is the page's, and a model has one colour throughout.
+"""SVG plots of noise, in the colours of the page that they stand in.
 
-Sources of noise have numbers: 0 is the real noise, 1, 2 .. are the models. The page defines their colours as
-`--series-1`, `--series-2` .. (`COLOURS` of them), so that the same plot suits light and dark.
+Sources of noise are numbered: 0 is the real noise, 1, 2 .. are the models. The page defines their colours as the CSS
+variables `--series-1` .. `--series-8` (`COLOURS` of them), for light and dark.
 """
 
 import io
 import re
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.metrics.moments import FloatArray
 from nmflowgan_cli.metrics.noise import FINE, LEVEL_BIN, REACH
-from nmflowgan_cli.report.markup import Markup, element
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,13 +21,13 @@ if TYPE_CHECKING:
 
 COLOURS = 8
 DASHES = ("", "7 2", "3 2", "8 2 2 2")
-"""SVG dash patterns of the models, in turn: told apart without colours, too."""
+"""SVG dash patterns of the models, in turn, for readers who do not see the colours."""
 
 LEAST_SHARE = 1e-5
-"""Histograms reach down to this share of pixels, and as far out as some source has it."""
+"""Least share of pixels in a histogram, which ends where no source reaches it."""
 
 _MARGINS = (0.14, 0.98, 0.19, 0.9)
-"""Of a plot, as shares of it: left, right, bottom and top of its axes; the same for all, so that they stand in line."""
+"""Left, right, bottom and top of the axes as shares of a plot; the same for all, to align them."""
 
 _INK, _RULE = "#010203", "#010204"
 _SETTINGS: dict[Any, Any] = {
@@ -49,28 +47,22 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
-def require_matplotlib() -> None:
-    """Raise UsageError where the extra is not installed."""
-    if find_spec("matplotlib") is None:
-        raise UsageError("--report needs the package matplotlib", "pip install 'nmflowgan-cli[report]'")
-
-
 def colour(source: int) -> str:
-    """The CSS colour of a source of noise."""
+    """CSS colour of a source of noise."""
     return f"var(--series-{(source - 1) % COLOURS + 1})" if source else "currentColor"
 
 
 def dashes(source: int) -> str:
-    """The SVG dash pattern of a source of noise; empty for a solid line."""
+    """SVG dash pattern of a source of noise; empty for a solid line."""
     return DASHES[(source - 1) % len(DASHES)] if source else ""
 
 
 def level_plot(
     curves: Mapping[int, FloatArray], *, title: str, label: str, limits: tuple[float, float] | None = None
-) -> Markup:
-    """Curves over the clean level, each (32,) in counts by source, NaN where unknown; `limits` of the vertical axis.
+) -> str:
+    """SVG of curves over the clean level, by source: (32,) counts each, NaN where unknown.
 
-    `title` stands above the plot, `label` tells it to those who do not see it.
+    `title` stands above the plot, `label` is its ARIA label, `limits` are those of the vertical axis.
     """
     levels = (np.arange(256 // LEVEL_BIN, dtype=np.float64) + 0.5) * LEVEL_BIN - 0.5
     figure, axes = _figure()
@@ -81,14 +73,14 @@ def level_plot(
 
 
 def shared_limits(curves: Sequence[FloatArray]) -> tuple[float, float] | None:
-    """Limits of a vertical axis that holds all curves, and zero; None where nothing is known."""
+    """Limits of a vertical axis for all curves and zero; None if all values are NaN."""
     values = np.concatenate([[0.0], *(curve[~np.isnan(curve)] for curve in curves)])
     margin = 0.06 * np.ptp(values)
     return (float(values.min() - margin * (values.min() < 0)), float(values.max() + margin)) if margin else None
 
 
-def histogram_plot(counts: Mapping[int, FloatArray], *, title: str, label: str) -> Markup:
-    """Shares of pixels over their noise, from (521,) counts in the bins of `metrics.FINE` by source; logarithmic."""
+def histogram_plot(counts: Mapping[int, FloatArray], *, title: str, label: str) -> str:
+    """SVG of the share of pixels over their noise, logarithmic; `counts` are (521,) pixels by source, in bins FINE."""
     from matplotlib.ticker import NullLocator
 
     noise = FINE.first + FINE.width * (np.arange(FINE.number, dtype=np.float64) + 0.5)
@@ -104,8 +96,8 @@ def histogram_plot(counts: Mapping[int, FloatArray], *, title: str, label: str) 
     return _svg(figure, label)
 
 
-def correlation_plot(correlation: FloatArray, limit: float, *, title: str, label: str) -> Markup:
-    """A map of correlations (17, 17) by vertical and horizontal shift, in colours from -limit to limit."""
+def correlation_plot(correlation: FloatArray, limit: float, *, title: str, label: str) -> str:
+    """SVG of a map of correlations (17, 17) by vertical and horizontal shift, in colours from -limit to limit."""
     figure, axes = _figure(1.9, 2.0, (0.19, 0.97, 0.13, 0.87))
     side = REACH + 0.5
     axes.imshow(correlation, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=(-side, side, side, -side))
@@ -114,8 +106,8 @@ def correlation_plot(correlation: FloatArray, limit: float, *, title: str, label
     return _svg(figure, label)
 
 
-def correlation_scale(limit: float, *, label: str) -> Markup:
-    """The colours of `correlation_plot` and what they mean."""
+def correlation_scale(limit: float, *, label: str) -> str:
+    """SVG of the colour scale of `correlation_plot`."""
     figure, axes = _figure(3.6, 0.5, (0.05, 0.95, 0.5, 0.98))
     axes.imshow(np.linspace(-limit, limit, 101)[None], cmap="RdBu_r", aspect="auto", extent=(-limit, limit, 0, 1))
     axes.set(yticks=(), xticks=np.round(np.linspace(-limit, limit, 5), 3))
@@ -126,7 +118,7 @@ def correlation_scale(limit: float, *, label: str) -> Markup:
 def _figure(
     width: float = 4.2, height: float = 2.7, margins: tuple[float, float, float, float] = _MARGINS
 ) -> "tuple[Figure, Axes]":
-    """An empty plot of so many inches, transparent, in the page's ink."""
+    """Empty transparent plot, width and height in inches."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -141,7 +133,7 @@ def _figure(
 
 
 def _line(axes: "Axes", source: int, x: FloatArray, y: FloatArray) -> None:
-    """A source's line; dots where a value has no neighbour to be joined to."""
+    """Draw the line of a source; values without neighbours as dots."""
     known = np.isfinite(y)
     alone = known & ~np.concatenate([[False], known[:-1]]) & ~np.concatenate([known[1:], [False]])
     style = (0, [float(length) for length in dashes(source).split()]) if dashes(source) else "-"
@@ -153,12 +145,12 @@ def _line(axes: "Axes", source: int, x: FloatArray, y: FloatArray) -> None:
 
 
 def _placeholder(source: int) -> str:
-    """A colour that no plot has otherwise, to be replaced by the page's."""
+    """Colour that stands for the CSS colour of a source until `_slim`."""
     return f"#0103{(source - 1) % COLOURS + 1:02x}" if source else _INK
 
 
-def _svg(figure: "Figure", label: str) -> Markup:
-    """The figure as an `<svg>` to stand in a page: no ids but its own, no fonts, the page's colours."""
+def _svg(figure: "Figure", label: str) -> str:
+    """Inline `<svg>` of a figure, with the colours and fonts of the page and ids that are unique by `label`."""
     from matplotlib import rc_context
 
     file = io.StringIO()
@@ -170,13 +162,12 @@ def _svg(figure: "Figure", label: str) -> Markup:
     text = file.getvalue()
     body = text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")]
     width, height = figure.get_size_inches() * 72
-    return element(
-        "svg", Markup(_slim(body)), viewBox=f"0 0 {width:g} {height:g}", width="100%", role="img", aria_label=label
-    )
+    opening = f'<svg viewBox="0 0 {width:g} {height:g}" width="100%" role="img" aria-label="{escape(label)}">'
+    return f"{opening}{_slim(body)}</svg>"
 
 
 def _slim(svg: str) -> str:
-    """SVG without what a page does not need, and in the page's colours."""
+    """SVG without superfluous ids, fonts and digits, in the colours of the page."""
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
     wanted = set(re.findall(r"#(\w+)[\")]", svg))
     svg = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in wanted else "", svg)

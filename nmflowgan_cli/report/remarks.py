@@ -1,21 +1,30 @@
-"""What a reader must know of an evaluation beside its numbers: what was left out, and what is unknown and why."""
+"""Remarks on an evaluation: pairs that were left out, and reasons for unknown numbers."""
 
 import math
 
+from nmflowgan_cli.data.origin import stated
 from nmflowgan_cli.evaluation.protocol import Evaluation, Result
 from nmflowgan_cli.evaluation.scores import Scores
 from nmflowgan_cli.metrics.noise import LEAST_PIXELS, LEVEL_BIN
 
 
 def remarks(evaluation: Evaluation) -> list[str]:
-    """A sentence each, without repeats."""
+    """Remarks as sentences, without repeats."""
     reason = "has no scores: it knows none of these pairs, or failed on all that it knows"
-    told = [f"{name} {reason}" for name in evaluation.without_scores]
+    found = [*_reference(evaluation), *(f"{name} {reason}" for name in evaluation.without_scores)]
     for result in evaluation.results:
-        told += _left_out(result)
+        found += _left_out(result)
         for cell, scores in result.cells.items():
-            told += [f"{cell}: {reason}" for reason in _unknown(result.name, scores)]
-    return list(dict.fromkeys(told))
+            found += [f"{cell}: {reason}" for reason in _unknown(result.name, scores)]
+    return list(dict.fromkeys(found))
+
+
+def _reference(evaluation: Evaluation) -> list[str]:
+    """A warning where the noise that models are compared with is not stated to be real."""
+    synthetic = {origin: count for origin, count in evaluation.origins.items() if origin.synthetic}
+    unstated = sum(count for origin, count in evaluation.origins.items() if not origin.noise)
+    found = [f"no real noise: models are compared with {stated(synthetic)}"] if synthetic else []
+    return [*found, f"{unstated} pairs do not state the origin of their noise"] if unstated else found
 
 
 def _left_out(result: Result) -> list[str]:
@@ -27,7 +36,7 @@ def _left_out(result: Result) -> list[str]:
 def _unknown(name: str, scores: Scores) -> list[str]:
     reasons = []
     if scores.std_real == 0:
-        reasons.append("the real noise is the same everywhere (a black picture?): no std ratio and no correlations")
+        reasons.append("the noise of the pairs is the same everywhere (black pictures?): no std ratio and correlations")
     elif scores.std_fake == 0:
         reasons.append(f"the noise of {name} is the same everywhere: no correlations")
     if math.isnan(scores.std_curve):

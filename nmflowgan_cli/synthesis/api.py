@@ -21,7 +21,7 @@ class CameraNoise:
     model: NoiseModel
     device: torch.device
     terms: str = ""
-    """Under which terms the weights may be used; empty where they do not say."""
+    """Terms of use of the weights; empty where they state none."""
 
     def synthesize(
         self,

@@ -1,4 +1,4 @@
-"""Which camera and ISO each picture gets: one, several, a range, or any that the weights know."""
+"""Choice of camera and ISO for each picture: one, several, a range, or any that the weights know."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Choices:
 
 
 def choices(vocabulary: Vocabulary, cameras: Sequence[str], isos: Sequence[str]) -> Choices:
-    """What `cameras` (codes, names, "random") and `isos` ("800", "100-3200", "random") mean to a model.
+    """The choices of a model for `cameras` (codes, names, "random") and `isos` ("800", "100-3200", "random").
 
     Both may hold commas. A range means the part of it that the camera was trained on. Any camera among
     "random" must know an ISO that is asked for, or is left out; a camera that is named must know all of them.
@@ -60,7 +60,7 @@ def choices(vocabulary: Vocabulary, cameras: Sequence[str], isos: Sequence[str])
 
 
 def split(texts: Sequence[str]) -> list[str]:
-    """The parts of what was typed, at commas; whatever the case, "random" becomes ANY."""
+    """The parts of these texts between commas; "random" in any case is ANY."""
     parts = [part.strip() for text in texts for part in text.split(",") if part.strip()]
     return [ANY if part.lower() == ANY else part for part in parts]
 
@@ -82,7 +82,7 @@ def _known(vocabulary: Vocabulary, camera: str, ranges: Sequence[IsoRange | None
     """The ISOs to draw from for `camera`; raises ConditionError where one is outside of what it was trained on."""
     trained = vocabulary.trained_isos(camera)
     if not trained:
-        vocabulary.check(Condition(camera, 100))  # tells which cameras are trained
+        vocabulary.check(Condition(camera, 100))  # raises, with the list of trained cameras
     known: list[IsoRange] = []
     for wanted in ranges:
         if wanted is None:

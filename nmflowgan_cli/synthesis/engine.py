@@ -1,4 +1,4 @@
-"""One picture through a noise model, tile by tile.
+"""Synthesis of one picture by a noise model, tile by tile.
 
 The tiles see the same clean pixels, the same random fields and the same surroundings as the untiled
 picture would, so the result does not depend on the size of the tiles or on how many go together.
@@ -19,12 +19,11 @@ from torch import Tensor
 from nmflowgan_cli import runtime, tiling
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
-from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, Window, encode
-from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.imaging import Bytes
+from nmflowgan_cli.models.base import Code, Fields, Geometry, NoiseModel, Window, encode, to_bytes
 from nmflowgan_cli.randomness import PictureFields
 from nmflowgan_cli.runtime import precision_context
 
-Bytes = NDArray[np.uint8]
 Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 DEFAULT_TILES = {"cpu": (256, 1), "cuda": (1024, 4)}
@@ -35,7 +34,7 @@ STATISTICS_TILE = 256
 
 @dataclass(frozen=True)
 class _Source:
-    """A picture and its random planes, of which any window can be had."""
+    """A picture and its random planes, cut into windows."""
 
     rgb: Bytes
     fields: PictureFields
@@ -65,7 +64,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Run:
-    """Everything that the tiles of a picture have in common."""
+    """The common settings of a picture's tiles."""
 
     model: NoiseModel
     source: _Source
@@ -104,7 +103,7 @@ def synthesize(
     `tile`: side of the tiles in pixels, `batch`: tiles that go together on CUDA; both bound the memory and change
     nothing else. On the CPU tiles go one by one: the last bit of a linear layer depends there on the batch.
     Where memory runs out, both are halved, down to single tiles of 64 pixels. `model` must be on `device`.
-    `lanes`: of `runtime.lanes`, if several pictures share them. `progress` is told the share that is done, in [0, 1].
+    `lanes`: of `runtime.lanes`, if several pictures share them. `progress` is called with the done share, in [0, 1].
     Raises ConditionError for a condition that the model was not trained on, OutOfMemoryError.
     """
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
@@ -134,11 +133,6 @@ def _settings(tile: int, batch: int, device: torch.device) -> Iterator[tuple[int
         yield tile, 1
         tile //= 2
     yield min(tile, tiling.SMALLEST), 1
-
-
-def as_bytes(counts: Tensor) -> Tensor:
-    """Float counts as uint8, rounded half up and clipped."""
-    return counts.float().add(0.5).floor_().clamp_(0, 255).to(torch.uint8)
 
 
 def _attempt(run: _Run, tile: int, batch: int, dtype: type[Pixel]) -> NDArray[Pixel] | None:
@@ -182,7 +176,7 @@ def _make(run: _Run, group: list[tiling.Tile], statistics: Any, noisy: NDArray[A
     for item, result in zip(group, counts, strict=True):
         rows, columns = item.core.slices(item.window)
         core = result[:, rows, columns].permute(1, 2, 0)
-        noisy[item.core.slices(whole)] = (as_bytes(core) if noisy.dtype == np.uint8 else core.float()).cpu().numpy()
+        noisy[item.core.slices(whole)] = (to_bytes(core) if noisy.dtype == np.uint8 else core.float()).cpu().numpy()
     return sum(item.core.height * item.core.width for item in group)
 
 

@@ -98,13 +98,22 @@ def _is_picture(path: Path) -> bool:
 
 
 def _pattern(text: str) -> list[CleanPicture]:
-    parts = Path(text).parts
-    fixed = Path(*parts[: next(number for number, part in enumerate(parts) if glob.has_magic(part))])
-    paths = [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - keeps absolute patterns
+    fixed, pattern = _divided(Path(text))
+    paths = [fixed / match for match in sorted(glob.glob(str(pattern), root_dir=fixed, recursive=True))]  # noqa: PTH207
     sources = [CleanPicture(path, path.relative_to(fixed), searched=True) for path in paths if _is_picture(path)]
     if not sources:
         raise UsageError(f"pattern {text} matches no pictures", f"pictures end in {', '.join(FORMATS)}")
     return sources
+
+
+def _divided(path: Path) -> tuple[Path, PurePath]:
+    """The folder that a pattern searches, and the pattern below it. A folder of that very name is no pattern."""
+    parts = list(path.parts)
+    fixed = Path(path.anchor)
+    del parts[: len(fixed.parts)]
+    while parts and (not glob.has_magic(parts[0]) or (fixed / parts[0]).is_dir()):
+        fixed /= parts.pop(0)
+    return fixed, PurePath(*parts)
 
 
 def _listed(data: bytes, *, null: bool) -> list[CleanPicture]:

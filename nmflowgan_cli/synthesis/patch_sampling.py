@@ -1,4 +1,4 @@
-"""Batches of small pictures through a noise model, each in one piece: for data loaders and trainings."""
+"""Synthesis of batches of small pictures, each in one piece: for data loaders and trainings."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.models.base import Fields, NoiseModel, encode
+from nmflowgan_cli.models.base import Fields, NoiseModel, encode, to_counts
 from nmflowgan_cli.tiling import Box, canvas, reflect_indices
 
 
@@ -25,7 +25,7 @@ def sample_whole(model: NoiseModel, clean: Tensor, conditions: Sequence[Conditio
     inside = Fields(*(field[..., rows, columns] for field in fields))
     statistics = model.statistics(lambda: [(clean, inside)], code)
     noisy = model.sample(window, code, fields, statistics)[..., rows, columns]
-    return noisy.float().add(0.5).floor().clamp(0, 255)
+    return to_counts(noisy)
 
 
 def _reflected(clean: Tensor, place: Box) -> Tensor:

@@ -13,17 +13,19 @@ from typing import TypeVar
 import torch
 
 from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.origin import Origin
 from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError
-from nmflowgan_cli.imaging import Bytes, read, write
+from nmflowgan_cli.imaging import Bytes, read, refuse_unwritable, write
+from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import lanes
 from nmflowgan_cli.synthesis.engine import synthesize
-from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, Record, sha256
+from nmflowgan_cli.synthesis.manifest import Record, sha256_or_none
 from nmflowgan_cli.synthesis.plan import Job
 
-Given = TypeVar("Given")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 DEFAULT_WORKERS = 3
 """One picture is read while another is sampled and a third written."""
@@ -41,6 +43,11 @@ class Sampler:
     batch: int | None = None
     device: torch.device | str = "cpu"
     precision: str = "auto"
+
+    @property
+    def origin(self) -> Origin:
+        """Of the noise that it makes."""
+        return Origin(self.weights, self.weights_sha256, self.seed)
 
     def sample(
         self, rgb: Bytes, condition: Condition, key: int, shared: Executor, progress: Callable[[float], None]
@@ -82,6 +89,8 @@ class Item:
     job: Job
     record: Record
     error: NmflowganError | None = None
+    notes: tuple[str, ...] = ()
+    """What the picture lost beside its pixels, each in one line."""
 
 
 JobProgress = Callable[[Job, float], None]
@@ -112,13 +121,13 @@ def run(
 
 
 def in_order(
-    items: Iterable[Given],
-    work: Callable[[Given, Executor], Result],
+    items: Iterable[_Item],
+    work: Callable[[_Item, Executor], _Result],
     *,
     device: torch.device | str,
     workers: int,
     ahead: int,
-) -> Generator[Result]:
+) -> Generator[_Result]:
     """`work(item, lanes)` for every item, `workers` at a time on threads; results in the order of the items.
 
     `ahead`: how many results may wait to be taken. When the generator is closed, work that has begun is finished and
@@ -127,7 +136,7 @@ def in_order(
     pool = ThreadPoolExecutor(max(workers, 1), "picture")
     try:
         with lanes(device) as shared:
-            waiting: deque[Future[Result]] = deque()
+            waiting: deque[Future[_Result]] = deque()
             for item in items:
                 waiting.append(pool.submit(work, item, shared))
                 if len(waiting) > ahead:
@@ -143,7 +152,7 @@ def _do(job: Job, sampler: Sampler, skip: Callable[[Job], bool], shared: Executo
     if skip(job):
         return Item(job, sampler.record(job, SKIPPED))
     try:
-        digest = _make(job, sampler, shared, progress)
+        digest, notes = _make(job, sampler, shared, progress)
     except DiskError:
         raise
     except NmflowganError as error:
@@ -152,18 +161,19 @@ def _do(job: Job, sampler: Sampler, skip: Callable[[Job], bool], shared: Executo
         hint = "use fewer --workers, or cut the picture into pieces"
         return _failed(job, sampler, OutOfMemoryError(f"out of memory for {job.input}", hint))
     record = sampler.record(job, DONE)
-    return Item(job, replace(record, input_sha256=digest, output_sha256=sha256(job.output)))
+    return Item(job, replace(record, input_sha256=digest, output_sha256=sha256_or_none(job.output)), notes=notes)
 
 
 def _failed(job: Job, sampler: Sampler, error: NmflowganError) -> Item:
     return Item(job, replace(sampler.record(job, FAILED), error=str(error)), error)
 
 
-def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -> str | None:
-    """Write the noisy picture; the SHA-256 of the clean file."""
+def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -> tuple[str | None, tuple[str, ...]]:
+    """Write the noisy picture; the SHA-256 of the clean file, and what the picture lost beside its pixels."""
     picture = read(job.input)
+    refuse_unwritable(job.output, picture)
     key = picture_key(sampler.seed, job.relative_path, job.repeat)
     noisy = sampler.sample(picture.rgb, job.condition, key, shared, lambda share: progress(job, share))
     picture = replace(picture, rgb=noisy)  # the clean pixels are let go before encoding takes memory
-    write(job.output, picture)
-    return sha256(job.input)
+    lost = write(job.output, picture)
+    return sha256_or_none(job.input), (*picture.notes, *lost)

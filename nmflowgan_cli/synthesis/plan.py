@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.imaging import FORMATS
+from nmflowgan_cli.imaging import FORMATS, UNREAD_SUFFIXES
 from nmflowgan_cli.synthesis.condition_choice import Choices
 from nmflowgan_cli.synthesis.inputs import CleanPicture
 
@@ -63,11 +63,15 @@ def naming(output: Path, *, single: bool, format: str | None = None, repeats: in
     `output` is taken as a file where its suffix is a picture's and no folder of that name exists; its suffix then
     says the format. Raises UsageError for an unknown format, one that contradicts the suffix, or bad repeats.
     """
+    suffix = output.suffix.lower()
+    if suffix in UNREAD_SUFFIXES and not output.is_dir():
+        raise UsageError(
+            f"{output.name}: {suffix} pictures are not written", f"one of {', '.join(FORMATS)}, or a folder"
+        )
     if format is not None and format not in (SAME, *SUFFIXES):
         raise UsageError(f"unknown format {format!r}", f"one of {', '.join((SAME, *SUFFIXES))}")
     if repeats < 1:
         raise UsageError(f"{repeats} repeats", "at least 1 is needed")
-    suffix = output.suffix.lower()
     if suffix not in FORMATS or output.is_dir():
         return Naming(output, is_file=False, format=format or "png", repeats=repeats)
     if not single or repeats > 1:

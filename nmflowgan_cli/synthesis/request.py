@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from nmflowgan_cli.conditions import Vocabulary
-from nmflowgan_cli.errors import NmflowganError, UsageError
+from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.journal import FILE_NAME
 from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.inputs import STDIN, find_pictures
-from nmflowgan_cli.synthesis.manifest import FILE_NAME, Manifest
+from nmflowgan_cli.synthesis.manifest import Manifest
 from nmflowgan_cli.synthesis.plan import ON_EXISTS, Job, naming, plan, refuse_existing, share
 
 
@@ -81,20 +81,6 @@ def prepare(request: SynthesisRequest, vocabulary: Vocabulary) -> Prepared:
         request.on_exists == "skip",
         request.seed,
     )
-
-
-def make_folder(folder: Path) -> None:
-    """Make the output folder; raises NmflowganError if it cannot be made or written to."""
-    doing = "make"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        doing = "write to"
-        with TemporaryFile(dir=folder):  # tells a missing permission from a read-only or full disk, as access() cannot
-            pass
-    except OSError as error:
-        raise NmflowganError(
-            f"cannot {doing} the output folder {folder}: {error.strerror}", "choose another -o"
-        ) from None
 
 
 def shard_of(environment: Mapping[str, str]) -> str | None:

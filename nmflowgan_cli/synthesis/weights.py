@@ -1,15 +1,15 @@
-"""Which noise model the user means: registered weights, a weights file, or the camera simulator."""
+"""Noise models by name: registered weights, a weights file, or the camera simulator."""
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmflowgan_cli.conditions import Vocabulary
+from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.notices import notice
 from nmflowgan_cli.synthesis.condition_choice import ANY, split
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 SIMULATOR = "isp"
 """The name of the camera simulator among the weights: it needs no file."""
 SIMULATOR_TERMS = "MIT"
-LOGGER = logging.getLogger("nmflowgan_cli")
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,10 @@ class Weights:
     path: Path | None
     """None for the simulator."""
     sha256: str
-    """Of the file, or of the simulator's camera profiles."""
+    """Hash of the file, or of the simulator's camera profiles."""
     vocabulary: Vocabulary
     terms: str
-    """Under which terms they may be used; that of the simulator is the code's."""
+    """Terms of use; those of the simulator are the code's."""
 
     def load(self) -> "NoiseModel":
         """The model on the CPU, in evaluation mode; raises WeightsError."""
@@ -51,7 +50,7 @@ class Weights:
         tile: int | None = None,
         batch: int | None = None,
     ) -> "Sampler":
-        """The model on its device, and what the pictures of a run have in common; raises UsageError, WeightsError."""
+        """The model on its device, with the common settings of a run; raises UsageError, WeightsError."""
         from nmflowgan_cli.runtime import precision_context, resolve_device
         from nmflowgan_cli.synthesis.pipeline import Sampler
 
@@ -79,20 +78,23 @@ def find_weights(name: str | None, cameras: Sequence[str] = (), *, cache_dir: Pa
     if name == SIMULATOR:
         return _simulator()
     from nmflowgan_cli.checkpoints.format import read_header
-    from nmflowgan_cli.checkpoints.hub import resolve, sha256
+    from nmflowgan_cli.checkpoints.hub import resolve
+    from nmflowgan_cli.files import sha256
 
     path = resolve(name or _knowing(cameras), cache_dir=cache_dir)
     header = read_header(path)
     found = Weights(header.name or path.stem, path, sha256(path), header.vocabulary, header.terms)
     if header.restricted:
-        _tell_terms(found.name, found.terms)
+        notice(f"terms of the weights {found.name}: {found.terms}")
     return found
 
 
-@cache
-def _tell_terms(name: str, terms: str) -> None:
-    """Log the terms of weights, once a process: on stderr, unless the program's logging says otherwise."""
-    LOGGER.warning("terms of the weights %s: %s", name, terms)
+def find_init(name: str, cache_dir: Path | None = None) -> Path:
+    """The file of weights to go on from, by name or path; raises WeightsError, UsageError for the simulator."""
+    path = find_weights(name, cache_dir=cache_dir).path
+    if path is None:
+        raise UsageError(f"{name} has no weights to go on from", "a name of nmflowgan weights list, or a file")
+    return path
 
 
 def _simulator() -> Weights:

@@ -4,30 +4,40 @@ from collections.abc import Mapping
 
 from nmflowgan_cli.checkpoints.format import LICENCES, Header
 from nmflowgan_cli.conditions import CAMERA_NAMES, Vocabulary
-from nmflowgan_cli.training.nmflowgan.recipe import Recipe, to_toml
+from nmflowgan_cli.training.recipe import Recipe
 
 FILE = "card.md"
 
 
-def card(header: Header, recipe: Recipe, *, command: str, seed: int, seconds: float, best: Mapping[str, float]) -> str:
-    """The card of flow and GAN as Markdown with front matter; what only the trainer knows is left to be written."""
-    sentence = (
-        f"Noise of {len(header.vocabulary.cameras)} cameras for clean photographs: architecture "
-        f"`{header.architecture}` of [NM-FlowGAN](https://arxiv.org/abs/2312.10112)"
-    )
+def card(
+    header: Header,
+    recipe: Recipe,
+    title: str,
+    *,
+    command: str,
+    seed: int,
+    seconds: float,
+    best: Mapping[str, float],
+) -> str:
+    """The card of what was trained step by step, as Markdown with front matter; see `draft`.
+
+    `best`: the scores of the best weights by validation, if there was any.
+    """
     facts = {
         "Command": code(command),
         "Seed": str(seed),
         "Time": f"{seconds / 60:.1f} minutes, {recipe.steps} steps of {recipe.batch} patches",
-        "Validation": _scores(header.metrics.get("validation", {})),
-        "Best by KLD": _scores(best),
     }
-    return draft(header, sentence, facts, recipe=to_toml(recipe))
+    if best:
+        facts |= {"Validation": _scores(header.metrics.get("validation", {})), "Best by KLD": _scores(best)}
+    return draft(header, title, facts, recipe=recipe.to_toml())
 
 
-def draft(header: Header, sentence: str, facts: Mapping[str, str], *, recipe: str = "") -> str:
-    """A card of any weights. `sentence` says what they are, without its full stop; `facts` how they came about, by
-    name; `recipe` is TOML. Tables of measured numbers are put in by scripts/record_metrics.py.
+def draft(header: Header, title: str, facts: Mapping[str, str], *, recipe: str = "") -> str:
+    """A drafted card of any weights; what only their maker knows is left to be written.
+
+    `title` says what they are, without a full stop; `facts` how they came about, by name; `recipe` is TOML. Tables of
+    measured numbers are put in by scripts/record_metrics.py.
     """
     return "\n".join(
         [
@@ -40,7 +50,7 @@ def draft(header: Header, sentence: str, facts: Mapping[str, str], *, recipe: st
             "",
             f"# {header.name}",
             "",
-            f"{sentence}, trained with nmflowgan-cli {header.tool_version}.",
+            f"{title}, trained with nmflowgan-cli {header.tool_version}.",
             "",
             *("<!-- cameras -->", camera_table(header.vocabulary), "<!-- end of cameras -->", ""),
             *("## Data and terms", "", f"- **Data**: {'; '.join(header.data) or 'not told'}"),

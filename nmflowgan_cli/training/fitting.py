@@ -1,24 +1,18 @@
 """Gaussian reference models of real pairs: one pass of sums over the pictures, and a weights file like any other."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from time import monotonic
 
-from nmflowgan_cli.checkpoints.format import Header, save, write_whole
+from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.errors import TrainingError, UsageError
-from nmflowgan_cli.models.gaussian import FITS, GaussianNoise, Sample, level_moments
+from nmflowgan_cli.files import make_folder, write_whole
+from nmflowgan_cli.models.gaussian import FITS, GaussianNoise, LoadedPair, level_moments
+from nmflowgan_cli.models.registry import architecture
 from nmflowgan_cli.training import card
-from nmflowgan_cli.training.loop import WEIGHTS
-from nmflowgan_cli.training.requests import FitRequest
-from nmflowgan_cli.training.run import make_folder, named
+from nmflowgan_cli.training.loop import Progress, TrainingOutcome
+from nmflowgan_cli.training.run import ELSEWHERE, WEIGHTS, TrainingRequest, named
 from nmflowgan_cli.training.sources import pairs_line, read_splits
-
-MEANINGS = {
-    "awgn": "additive white Gaussian noise, a mean and a variance for each camera, ISO and channel",
-    "heteroscedastic": "Gaussian noise, a mean and a variance linear in the clean level for each camera, ISO and "
-    "channel",
-}
 
 
 def fitted(model: str, pairs: Iterable[Paired]) -> GaussianNoise:
@@ -29,25 +23,25 @@ def fitted(model: str, pairs: Iterable[Paired]) -> GaussianNoise:
     return FITS[model](level_moments(_samples(pairs)))
 
 
-def _samples(pairs: Iterable[Paired]) -> Iterator[Sample]:
+def _samples(pairs: Iterable[Paired]) -> Iterator[LoadedPair]:
     for pair in pairs:
         clean, noisy = (picture.reshape(-1, *picture.shape[-3:]) for picture in pair.load())
         for one_clean, one_noisy in zip(clean, noisy, strict=True):
             yield pair.condition, one_clean, one_noisy
 
 
-def run_fit(request: FitRequest) -> Path:
-    """Fit as asked; the weights file, beside which lies its card.
+def run_fit(request: TrainingRequest, *, progress: Progress) -> TrainingOutcome:  # noqa: ARG001 - there are no steps
+    """Fit a Gaussian model in one pass, and write its weights and its card.
 
     Raises UsageError or PictureError for bad data, TrainingError where the folder holds weights already.
     """
     if request.data.pairs is None:
-        raise UsageError(f"--model {request.model} is fitted on real pairs", "give DATA")
+        raise UsageError(f"--model {request.architecture} is fitted on real pairs", "give DATA")
     began, path = monotonic(), request.run / WEIGHTS
     if path.exists():
         raise TrainingError(f"{request.run} holds weights already", "choose another --output")
     pairs = read_splits(request.data)["train"]
-    model = fitted(request.model, pairs)
+    model = fitted(request.architecture, pairs)
     model.vocabulary = named(model.vocabulary, request.camera_name)
     header = Header(
         architecture="gaussian",
@@ -56,15 +50,15 @@ def run_fit(request: FitRequest) -> Path:
         name=request.name,
         data=(pairs_line(request.data, pairs),),
         terms=request.terms,
-        training={"model": request.model},
+        training={"model": request.architecture},
     )
-    make_folder(request.run)
-    save(path, model.state_dict(), header)
-    write_whole(request.run / card.FILE, _card(header, request, seconds=monotonic() - began).encode())
-    return path
+    make_folder(request.run, ELSEWHERE, TrainingError)
+    save_weights(path, model.state_dict(), header)
+    write_whole(request.run / card.FILE, _card(header, request, seconds=monotonic() - began).encode(), TrainingError)
+    return TrainingOutcome(step=0, finished=True, interrupted=False, weights=path)
 
 
-def _card(header: Header, request: FitRequest, *, seconds: float) -> str:
-    cameras = len(header.vocabulary.cameras)
+def _card(header: Header, request: TrainingRequest, *, seconds: float) -> str:
+    cameras, kind = len(header.vocabulary.cameras), architecture(request.architecture).title
     facts = {"Command": card.code(request.command), "Time": f"{seconds:.1f} seconds"}
-    return card.draft(header, f"Noise of {cameras} cameras for clean photographs: {MEANINGS[request.model]}", facts)
+    return card.draft(header, f"Noise of {cameras} cameras for clean photographs: {kind}", facts)

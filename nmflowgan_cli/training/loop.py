@@ -1,11 +1,11 @@
-"""The training loop: batches in, a weights file out; may stop at any step and go on later."""
+"""The training loop: batches in, a trained learner out; it may stop at any step and go on later."""
 
 import json
 import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +14,16 @@ from types import FrameType
 import numpy as np
 import torch
 
-from nmflowgan_cli.checkpoints.format import Header, write_whole
-from nmflowgan_cli.checkpoints.format import save as save_weights
 from nmflowgan_cli.data.batches import Batch, BatchSource
 from nmflowgan_cli.errors import TrainingError
-from nmflowgan_cli.training import card as cards
 from nmflowgan_cli.training import distributed, state
-from nmflowgan_cli.training.extension import Start
-from nmflowgan_cli.training.monitor import Watch, averaged, board
-from nmflowgan_cli.training.nmflowgan.learners import Trainee, trainee
-from nmflowgan_cli.training.nmflowgan.recipe import Recipe
-from nmflowgan_cli.training.nmflowgan.recipe import settings as settings_of
-from nmflowgan_cli.training.nmflowgan.steps import AdversarialStep, LikelihoodStep, Metrics
-from nmflowgan_cli.training.validation import Validation
+from nmflowgan_cli.training.learner import Learner, Metrics
+from nmflowgan_cli.training.monitor import Monitor, board
+from nmflowgan_cli.training.recipe import Recipe
 
-WEIGHTS = "model.safetensors"
 METRICS = "metrics.jsonl"
 Progress = Callable[[int, Metrics], None]
+"""Called after every step with its number, from 1, and its metrics."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +40,7 @@ class RunOptions:
     validate_every: int = 500
     tensorboard: bool = False
     compile: str = ""
-    """Backend of `torch.compile` for flow and spatial network; none by default."""
+    """Backend of `torch.compile` for the learner's networks; none by default."""
     command: str = ""
     """What the user typed, for the card."""
 
@@ -59,7 +52,7 @@ class TrainingOutcome:
     step: int
     finished: bool
     interrupted: bool
-    weights: Path | None
+    weights: Path | None = None
 
 
 class Interruption:
@@ -74,7 +67,7 @@ class Interruption:
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """SIGINT and SIGTERM set the flag inside the context; a second SIGINT is obeyed at once."""
+    """SIGINT and SIGTERM set the flag inside the context."""
     interruption = Interruption()
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, interruption) for number in signals]
@@ -86,39 +79,26 @@ def interruptible() -> Iterator[Interruption]:
 
 
 def train(
+    learner: Learner,
     recipe: Recipe,
     source: BatchSource,
-    header: Header,
+    monitor: Monitor,
     options: RunOptions,
     *,
+    settings: Mapping[str, object],
     seed: int,
     progress: Progress,
-    start: Start | None = None,
-    validation: Validation | None = None,
 ) -> TrainingOutcome:
-    """Train by `recipe` on batches of `source`; `header` describes the weights file that is written at the end.
+    """Step `learner` through the recipe on batches of `source`, or as far as signals and the time limit allow.
 
-    `start`: what to go on from instead of a fresh model. `validation`: what the model is judged by now and then.
-
+    `settings`: what a resumed training must have in common with the one before, besides recipe and source.
     Raises TrainingError where a loss is not a number (the last checkpoint stays), or nothing can be saved.
     """
-    torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    learner = _learner(recipe, header, options, start)
-    flow_step, spatial_step = LikelihoodStep(learner, recipe), AdversarialStep(learner, recipe)
-    watch = Watch(learner, spatial_step, recipe, header, validation, options.run, every=options.validate_every)
-    parts = {
-        "model": learner.model,
-        "critic": learner.critic,
-        "flow": flow_step,
-        "spatial": spatial_step,
-        "watch": watch,
-        **source.parts,
-    }
-    settings = {**settings_of(recipe), "seed": seed, "init": start.sha256 if start else "", **source.settings}
+    rng, device = np.random.default_rng(seed), options.device
+    parts = {**learner.parts, "monitor": monitor, **source.parts}
+    settings = {**recipe.settings(), "seed": seed, **settings, **source.settings}
     step = state.restore(options.run, settings, parts, rng) if options.resume else 0
     deadline = time.monotonic() + options.time_limit
-
     log_path = options.run / METRICS if distributed.leads() else Path(os.devnull)
     with (
         interruptible() as interruption,
@@ -127,58 +107,23 @@ def train(
     ):
         while step < recipe.steps and not distributed.any_of_them(interruption.asked or time.monotonic() >= deadline):
             whole = source.batch(recipe.batch, rng)
-            batch = learner.complete(_to_device(distributed.part(whole), options.device))
-            metrics: Metrics = {}
-            learner.flow.train(mode=step < recipe.flow_until)
-            # The game first: in joint training it leaves a gradient to the step of the flow.
-            if step >= recipe.spatial_from:
-                metrics |= spatial_step(batch, step)
-            if step < recipe.flow_until:
-                metrics |= flow_step(batch, step)
-            metrics = distributed.mean_metrics(metrics)
+            metrics = distributed.mean_metrics(learner.step(_to_device(distributed.part(whole), device), step))
             _refuse_nan(metrics, step, whole, options.run)
             step += 1
-            scores = watch(step) if distributed.leads() else {}
+            scores = monitor(step) if distributed.leads() else {}
             metrics |= scores
             progress(step, metrics)
-            if step % options.log_every == 0 or scores:
+            if step % options.log_every == 0 or step == recipe.steps or scores:
                 show(step, metrics)
                 print(json.dumps({"step": step, **metrics}), file=log, flush=True)
             if step % options.checkpoint_every == 0 and distributed.leads():
                 state.save(options.run, step, settings, parts, rng)
         if distributed.leads():
             state.save(options.run, step, settings, parts, rng)
-
     finished = step == recipe.steps
-    writes = finished and distributed.leads()
-    weights = export(watch, options, seed=seed) if writes else None
-    return TrainingOutcome(step, finished, distributed.any_of_them(interruption.asked), weights)
-
-
-def _learner(recipe: Recipe, header: Header, options: RunOptions, start: Start | None) -> Trainee:
-    """The model and its critic, on their device and ready for the first step."""
-    learner = trainee(recipe, header.vocabulary, header.options)
-    if start is not None:
-        learner.model.load_state_dict(start.state)
-    for module in (learner.model, learner.critic):
-        # Channels last: three times as fast as the default for networks of so few channels.
-        module.to(options.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    distributed.share_batch_norms(learner.model)
-    if options.compile:
-        # Not the critic: its penalty takes gradients of gradients, which compiled networks do not give.
-        for module in (learner.flow, learner.spatial):
-            module.compile(backend=options.compile)
-    return learner
-
-
-def export(watch: Watch, options: RunOptions, *, seed: int) -> Path:
-    """Write the model, with the averaged spatial network where there is one, as a weights file; and its card."""
-    header, path = watch.described(watch.last), options.run / WEIGHTS
-    with averaged(watch.learner, watch.game):
-        save_weights(path, watch.learner.model.state_dict(), header)
-    text = cards.card(header, watch.recipe, command=options.command, seed=seed, seconds=watch.seconds, best=watch.best)
-    write_whole(options.run / cards.FILE, text.encode())
-    return path
+    if finished:
+        learner.finish(lambda: source.batch(recipe.batch, rng))
+    return TrainingOutcome(step, finished, distributed.any_of_them(interruption.asked))
 
 
 def _to_device(batch: Batch, device: torch.device) -> Batch:
@@ -194,5 +139,5 @@ def _refuse_nan(metrics: Metrics, step: int, batch: Batch, run: Path) -> None:
         files = f" of {', '.join(sorted(set(batch.names)))}" if batch.names else ""
         raise TrainingError(
             f"{', '.join(wrong)} is not a number at step {step}; the batch held {conditions}{files}",
-            f"the last good checkpoint is {run / state.FILE}",
+            f"a smaller --rate, like 0.3; the last good checkpoint is {run / state.FILE}",
         )

@@ -1,9 +1,8 @@
-"""What is seen of a training while it runs: validation, the best weights so far, pictures, TensorBoard."""
+"""The monitor of a training: validation, the best weights so far, picture grids, TensorBoard, and the clock."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,14 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmflowgan_cli.checkpoints.format import Header
-from nmflowgan_cli.checkpoints.format import save as save_weights
+from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import Picture, write
 from nmflowgan_cli.models.base import NoiseModel
-from nmflowgan_cli.training.nmflowgan.learners import Trainee
-from nmflowgan_cli.training.nmflowgan.recipe import Recipe
-from nmflowgan_cli.training.nmflowgan.steps import AdversarialStep, Metrics
+from nmflowgan_cli.training.learner import Learner, Metrics
 from nmflowgan_cli.training.validation import Validation
 
 BEST = "best.safetensors"
@@ -29,8 +25,8 @@ ROWS = 4
 AMPLIFIED = 4
 
 
-class Watch:
-    """Validates now and then, keeps the best weights, and writes a grid of pictures.
+class Monitor:
+    """Validates now and then, keeps the best weights, writes a grid of pictures, and counts the seconds.
 
     The best count from half of the last stage on: before, noise may have the right histogram and no correlation,
     to which the KLD is blind. It draws no random number of the training's.
@@ -38,17 +34,16 @@ class Watch:
 
     def __init__(
         self,
-        learner: Trainee,
-        game: AdversarialStep,
-        recipe: Recipe,
+        learner: Learner,
         header: Header,
-        validation: Validation | None,
         run: Path,
         *,
-        every: int,
+        steps: int,
+        validation: Validation | None = None,
+        every: int = 500,
     ) -> None:
-        self.learner, self.game, self.recipe, self.header = learner, game, recipe, header
-        self.validation, self.run, self.every = validation, run, every
+        self.learner, self.header, self.run = learner, header, run
+        self.steps, self.validation, self.every = steps, validation, every
         self.best: Metrics = {}
         self.last: Metrics = {}
         self._seconds_before, self._began = 0.0, time.monotonic()
@@ -60,15 +55,15 @@ class Watch:
 
     def __call__(self, step: int) -> Metrics:
         """The scores after `step` steps, where it is time for them; else nothing."""
-        if self.validation is None or (step % self.every and step != self.recipe.steps):
+        if self.validation is None or (step % self.every and step != self.steps):
             return {}
-        with averaged(self.learner, self.game) as model:
-            fake = self.validation.synthesize(model, next(self.learner.model.parameters()).device)
+        with self.learner.exported() as model:
+            fake = self.validation.synthesize(cast(NoiseModel, model), next(model.parameters()).device)
             scores = self.validation.scores(fake)
             self.last = {"step": step, **scores}
             if self._is_best(step):
                 self.best = self.last
-                save_weights(self.run / BEST, self.learner.model.state_dict(), self.described(self.best))
+                save_weights(self.run / BEST, model.state_dict(), self.described(self.best))
         write_grid(self.run / GRIDS / f"{step:07}.png", self.validation, fake)
         return scores
 
@@ -85,26 +80,8 @@ class Watch:
         self.best, self.last, self._seconds_before = state["best"], state["last"], state["seconds"]
 
     def _is_best(self, step: int) -> bool:
-        begins = self.recipe.spatial_from if self.recipe.spatial_from < self.recipe.steps else 0
-        counts = 2 * step >= begins + self.recipe.steps
+        counts = 2 * step >= self.learner.judged_from + self.steps
         return counts and self.last["val_kld"] < self.best.get("val_kld", float("inf"))
-
-
-@contextmanager
-def averaged(learner: Trainee, game: AdversarialStep) -> Iterator[NoiseModel]:
-    """The model as it is exported: in evaluation mode, with the averaged spatial network where there is one."""
-    own = deepcopy(learner.spatial.state_dict()) if game.average is not None else None
-    modes = {module: module.training for module in learner.model.modules()}
-    if game.average is not None:
-        learner.spatial.load_state_dict(game.average.state_dict())
-    learner.model.eval()
-    try:
-        yield cast(NoiseModel, learner.model)
-    finally:
-        for module, training in modes.items():
-            module.training = training
-        if own is not None:
-            learner.spatial.load_state_dict(own)
 
 
 def write_grid(path: Path, validation: Validation, fake: Tensor) -> None:

@@ -1,18 +1,22 @@
 """What a training learns from: paired data, simulated pairs of clean photographs, or both."""
 
+import filecmp
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nmflowgan_cli.conditions import Condition, camera_code
 from nmflowgan_cli.data.batches import BatchSource
+from nmflowgan_cli.data.manifest import Pair
 from nmflowgan_cli.data.mixing import MixedSource
+from nmflowgan_cli.data.origin import census_of, stated
 from nmflowgan_cli.data.patches import Balance, PairSource, census
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.reading import Paired, Splits, divide, of_camera, read_paired
 from nmflowgan_cli.data.simulate import Simulator, load_clean
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.models.nmflowgan.rendering import PERIOD, Rendering
+from nmflowgan_cli.notices import notice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,8 @@ class DataOptions:
     """Of the patches, where there are real and simulated ones."""
     camera: str = ""
     """The only camera to learn; and that of folder pairs which do not say theirs."""
+    accept_synthetic: bool = False
+    """Whether pairs whose noise is not stated to be real may stand for real ones."""
     rendered: Rendering = "plain"
     """How the pictures were rendered; crops begin where its positions repeat, if the model must know them."""
     iso: int | None = None
@@ -58,17 +64,31 @@ def open_source(options: DataOptions, patch: int) -> tuple[BatchSource, tuple[st
         assert simulator is not None
         return simulator, (_simulated(simulator),)
     train = read_splits(options)["train"]
-    pairs = options.pair_source(train, patch)
-    real = pairs_line(options, train)
-    if simulator is None:
-        return pairs, (real,)
-    return MixedSource(simulator, pairs, options.simulate_share), (real, _simulated(simulator))
+    pairs, real = options.pair_source(train, patch), pairs_line(options, train)
+    source = pairs if simulator is None else MixedSource(simulator, pairs, options.simulate_share)
+    notice_noiseless(train)
+    return source, (real,) if simulator is None else (real, _simulated(simulator))
+
+
+def notice_noiseless(pairs: Sequence[Paired]) -> None:
+    """A notice of how many pairs have the same file twice, if there are any."""
+    same = sum(_is_noiseless(pair) for pair in pairs)
+    if same:
+        notice(f"{same} of {len(pairs)} pairs have no noise: their clean and noisy pictures are the same")
+
+
+def _is_noiseless(pair: Paired) -> bool:
+    return isinstance(pair, Pair) and filecmp.cmp(pair.clean, pair.noisy, shallow=False)
 
 
 def pairs_line(options: DataOptions, pairs: Sequence[Paired]) -> str:
-    """What a weights file says of the real pairs that it was trained on."""
+    """The pairs that weights were trained on, and the origin of their noise, for the header."""
     assert options.pairs is not None
-    return f"{sum(pair.size()[0] for pair in pairs)} real pairs of {options.pairs.resolve().name}"
+    number, place = sum(pair.size()[0] for pair in pairs), options.pairs.resolve().name
+    origins = census_of(pairs)
+    if all(origin.real for origin in origins):
+        return f"{number} real pairs of {place}"
+    return f"{number} pairs of {place}: {stated(origins)}"
 
 
 def read_splits(options: DataOptions) -> Splits:

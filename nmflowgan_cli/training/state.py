@@ -1,30 +1,26 @@
-"""Everything that a training must remember to go on where it stopped, in one file that appears whole or not at all."""
+"""The checkpoint of a training: all that it needs to go on where it stopped, in one file that appears whole."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
 from nmflowgan_cli.errors import TrainingError
 from nmflowgan_cli.files import replacing
+from nmflowgan_cli.training.learner import Stateful
 
 FILE = "checkpoint.pt"
 
 
-class Stateful(Protocol):
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any], /) -> Any: ...
-
-
 def save(
-    run: Path, step: int, recipe: Mapping[str, Any], parts: Mapping[str, Stateful], rng: np.random.Generator
+    run: Path, step: int, settings: Mapping[str, Any], parts: Mapping[str, Stateful], rng: np.random.Generator
 ) -> None:
     """Write the state after `step` steps; raises TrainingError, and then the checkpoint before stays."""
     state = {
         "step": step,
-        "recipe": dict(recipe),
+        "recipe": dict(settings),
         "parts": {name: part.state_dict() for name, part in parts.items()},
         "numpy": rng.bit_generator.state,
         "torch": torch.get_rng_state(),
@@ -36,7 +32,7 @@ def save(
         raise TrainingError(f"cannot write {run / FILE}: {error}", "the checkpoint before it is kept") from None
 
 
-def restore(run: Path, recipe: Mapping[str, Any], parts: Mapping[str, Stateful], rng: np.random.Generator) -> int:
+def restore(run: Path, settings: Mapping[str, Any], parts: Mapping[str, Stateful], rng: np.random.Generator) -> int:
     """Put the state of `run` into `parts` and the random generators; returns the number of steps done.
 
     Raises TrainingError where there is no checkpoint, or it belongs to another recipe.
@@ -48,9 +44,9 @@ def restore(run: Path, recipe: Mapping[str, Any], parts: Mapping[str, Stateful],
         state = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # noqa: BLE001 - torch raises many kinds for a damaged file
         raise TrainingError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from None
-    changed = [name for name, value in recipe.items() if state["recipe"].get(name) != value]
+    changed = [name for name, value in settings.items() if state["recipe"].get(name) != value]
     if changed:
-        before, now = state["recipe"].get(changed[0]), recipe[changed[0]]
+        before, now = state["recipe"].get(changed[0]), settings[changed[0]]
         raise TrainingError(
             f"{path} was made with another recipe: {changed[0]} was {before}, now {now}",
             "resume with the same options, or start a new run",

@@ -1,6 +1,6 @@
-"""How good the noise of a model in training is, on patches that are the same at every look.
+"""Validation of a noise model in training, on patches that are the same at every look.
 
-They are real pairs that are held out where there are any of known cameras and ISOs; else simulated pairs, whose
+The patches are real pairs that are held out where there are any of known cameras and ISOs; else simulated pairs, whose
 exposure and noise training does not draw again, but whose photographs are those of the training.
 """
 
@@ -15,40 +15,36 @@ from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.data.mixing import MixedSource
 from nmflowgan_cli.data.simulate import Simulator
-from nmflowgan_cli.errors import ConditionError
 from nmflowgan_cli.metrics.noise import ChannelMoments, SpatialCorrelation, kl_divergence
-from nmflowgan_cli.models.base import Fields, NoiseModel, encode
+from nmflowgan_cli.models.base import NoiseModel, to_counts
+from nmflowgan_cli.randomness import picture_key
+from nmflowgan_cli.synthesis.patch_sampling import sample_whole
 from nmflowgan_cli.training.sources import DataOptions, read_splits
 
 PATCHES = 64
 AT_ONCE = 16
-SEED = (2312, 10112)
+SEED = 2312_10112
 """Of all that validation draws, whatever the seed of the training: runs can be compared."""
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Pairs of patches, and the random fields that a model is given; all on the CPU."""
+    """Pairs of patches on the CPU, whose synthetic noise has keys of its own."""
 
     clean: Tensor
     """(N, 3, P, P) float32, integer counts."""
     noisy: Tensor
     """(N, 3, P, P) float32, integer counts."""
     conditions: Sequence[Condition]
-    fields: Fields
     kind: str
     """Where the patches come from, in words."""
 
-    @torch.no_grad()
     def synthesize(self, model: NoiseModel, device: torch.device) -> Tensor:
         """(N, 3, P, P) float32 integer counts of the model, which must be in evaluation mode; on the CPU."""
-        made: list[Tensor] = []
-        for first in range(0, len(self.clean), AT_ONCE):
-            part = slice(first, first + AT_ONCE)
-            code = encode(model.vocabulary, self.conditions[part]).to(device)
-            fields = Fields(*(field[part].to(device) for field in self.fields))
-            made.append(model.sample(self.clean[part].to(device), code, fields).cpu())
-        return torch.cat(made).round().clamp(0, 255)
+        keys = [picture_key(SEED, f"validation {number}", 0) for number in range(len(self.clean))]
+        parts = [slice(first, first + AT_ONCE) for first in range(0, len(keys), AT_ONCE)]
+        made = (sample_whole(model, self.clean[p].to(device), self.conditions[p], keys[p]).cpu() for p in parts)
+        return torch.cat(list(made))
 
     def scores(self, fake: Tensor) -> dict[str, float]:
         """KLD of patches (width 4), ratio of standard deviations, difference of the correlation at 1 pixel."""
@@ -63,7 +59,7 @@ class Validation:
 
 def validation_set(data: DataOptions, source: BatchSource, vocabulary: Vocabulary, patch: int) -> Validation | None:
     """What a training on `source` is validated by; None where nothing held out is known to `vocabulary`."""
-    held_out = [pair for pair in read_splits(data)["val"] if _known(vocabulary, pair.condition)]
+    held_out = [pair for pair in read_splits(data)["val"] if vocabulary.knows(pair.condition)]
     if held_out:
         return draw(data.pair_source(held_out, patch), patch, "held-out real pairs")
     simulator = source.simulator if isinstance(source, MixedSource) else source
@@ -72,21 +68,10 @@ def validation_set(data: DataOptions, source: BatchSource, vocabulary: Vocabular
 
 def draw(source: BatchSource, patch: int, kind: str, *, patches: int = PATCHES) -> Validation:
     """The same patches of `source` at every call; torch's generator is left alone."""
-    rng = np.random.default_rng(SEED)
-    batch = source.batch(patches, rng)
-    latent = torch.from_numpy(rng.standard_normal(tuple(batch.clean.shape), np.float32))
-    uniform = torch.from_numpy(rng.random(tuple(batch.clean.shape), np.float32))
-    noisy = batch.noisy.round().clamp(0, 255)
+    batch = source.batch(patches, np.random.default_rng(SEED))
+    noisy = to_counts(batch.noisy)
     kind = f"{len(noisy)} patches of {patch}x{patch} from {kind}"
-    return Validation(batch.clean, noisy, batch.conditions, Fields(latent, uniform), kind)
-
-
-def _known(vocabulary: Vocabulary, condition: Condition) -> bool:
-    try:
-        vocabulary.check(condition)
-    except ConditionError:
-        return False
-    return True
+    return Validation(batch.clean, noisy, batch.conditions, kind)
 
 
 def _strength_and_lag(noise: np.ndarray) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Cards: what is read from them, and the parts of them that scripts write."""
+"""Cards: reading their sections, and the parts of them that scripts write."""
 
 import json
 import subprocess

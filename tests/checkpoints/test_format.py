@@ -12,9 +12,9 @@ import torch
 from places import FIXTURES
 
 from nmflowgan_cli.checkpoints import build as building
-from nmflowgan_cli.checkpoints.format import FORMAT_VERSION, KEY, Header, load, read_header, save
+from nmflowgan_cli.checkpoints.format import FORMAT_VERSION, KEY, Header, load_weights, read_header, save_weights
 from nmflowgan_cli.checkpoints.official import VOCABULARY, import_official
-from nmflowgan_cli.errors import WeightsError
+from nmflowgan_cli.errors import DiskError, WeightsError
 from nmflowgan_cli.models.nmflowgan.paper import PaperNMFlowGAN
 
 OFFICIAL = FIXTURES / "official_small.pth"
@@ -33,7 +33,7 @@ HEADER = Header(
 def path(tmp_path: Path) -> Path:
     """A weights file that is right."""
     state, _ = import_official(OFFICIAL)
-    save(tmp_path / "small.safetensors", state, HEADER)
+    save_weights(tmp_path / "small.safetensors", state, HEADER)
     return tmp_path / "small.safetensors"
 
 
@@ -47,7 +47,7 @@ def rewritten(path: Path, header: object) -> Path:
 
 
 def test_state_and_header_come_back(path):
-    state, header = load(path)
+    state, header = load_weights(path)
     expected, _ = import_official(OFFICIAL)
     assert header == HEADER == read_header(path)
     assert state.keys() == expected.keys()
@@ -69,9 +69,9 @@ def test_the_loaded_model_is_ready_to_use(path):
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(WeightsError, match=r"no such weights file.*absent"):
-        load(tmp_path / "absent.safetensors")
+        load_weights(tmp_path / "absent.safetensors")
     with pytest.raises(WeightsError, match="not a file"):
-        load(tmp_path)
+        load_weights(tmp_path)
 
 
 class Trap:
@@ -92,7 +92,7 @@ def test_a_pickle_pretending_to_be_weights_is_refused_and_not_executed(tmp_path,
     else:
         path.write_bytes(pickle.dumps(Trap(mark), protocol=2))
     with pytest.raises(WeightsError, match=r"pickled PyTorch file.*weights import"):
-        load(path)
+        load_weights(path)
     with pytest.raises(WeightsError, match="not a plain PyTorch checkpoint"):
         import_official(path)
     assert not mark.exists()
@@ -102,36 +102,36 @@ def test_a_pickle_pretending_to_be_weights_is_refused_and_not_executed(tmp_path,
 def test_a_truncated_file_is_damaged(path, size):
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(WeightsError, match="damaged or not a safetensors file"):
-        load(path)
+        load_weights(path)
 
 
 def test_a_header_that_claims_to_be_huge_is_damaged(path):
     path.write_bytes(struct.pack("<Q", 2**62) + path.read_bytes()[8:])
     with pytest.raises(WeightsError, match="damaged or not a safetensors file"):
-        load(path)
+        load_weights(path)
 
 
 @pytest.mark.parametrize("header", [None, "no json", "[]", "{}", {**HEADER.to_json(), "trained": 3}])
 def test_without_a_valid_header_it_is_no_weights_file(path, header):
     with pytest.raises(WeightsError, match="header"):
-        load(rewritten(path, header))
+        load_weights(rewritten(path, header))
 
 
 def test_a_newer_format_says_so_whatever_else_it_holds(path):
     with pytest.raises(WeightsError, match=r"newer than this tool.*nmflowgan 9\.9"):
-        load(rewritten(path, {"format_version": FORMAT_VERSION + 1, "tool_version": "9.9"}))
+        load_weights(rewritten(path, {"format_version": FORMAT_VERSION + 1, "tool_version": "9.9"}))
 
 
 def test_missing_unexpected_and_misshapen_tensors_are_named(path):
-    state, _ = load(path)
+    state, _ = load_weights(path)
     wrong = {name: tensor for name, tensor in state.items() if name != "unet.last.bias"}
-    save(path, wrong, HEADER)
+    save_weights(path, wrong, HEADER)
     with pytest.raises(WeightsError, match=r"lacks unet\.last\.bias$"):
         building.load_model(path)
-    save(path, {**state, "surplus": torch.zeros(1)}, HEADER)
+    save_weights(path, {**state, "surplus": torch.zeros(1)}, HEADER)
     with pytest.raises(WeightsError, match=r"unknown surplus$"):
         building.load_model(path)
-    save(path, {**state, "unet.last.bias": torch.zeros(7)}, HEADER)
+    save_weights(path, {**state, "unet.last.bias": torch.zeros(7)}, HEADER)
     with pytest.raises(WeightsError, match=r"wrongly shaped unet\.last\.bias$"):
         building.load_model(path)
 
@@ -152,15 +152,15 @@ def test_a_full_disk_leaves_nothing(path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(WeightsError, match="No space left"):
-        save(path, {"x": torch.zeros(3)}, HEADER)
+    with pytest.raises(DiskError, match="No space left"):
+        save_weights(path, {"x": torch.zeros(3)}, HEADER)
     assert list(path.parent.iterdir()) == [path]
     assert path.read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_made_is_named(path):
     with pytest.raises(WeightsError, match="cannot write"):
-        save(path / "below" / "new.safetensors", {"x": torch.zeros(3)}, HEADER)
+        save_weights(path / "below" / "new.safetensors", {"x": torch.zeros(3)}, HEADER)
 
 
 def official(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:

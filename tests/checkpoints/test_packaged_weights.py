@@ -69,7 +69,7 @@ def test_registry_header_and_card_tell_the_same(name):
         each for each in json.loads((file.parent / "registry.json").read_text())["weights"] if each["name"] == name
     ]
     assert hub.entry_for(file) == listed
-    text, header = hub.card(entry), read_header(file)
+    text, header = hub.read_card(entry), read_header(file)
     assert all(f"`{camera}`" in text for camera in entry.cameras)
     assert header.terms
     assert ("license: other" in text) == header.restricted

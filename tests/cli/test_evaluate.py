@@ -10,7 +10,7 @@ import pytest
 from fakes import VOCABULARY, save_untrained
 from PIL import Image
 
-from nmflowgan_cli.checkpoints.format import Header, load, save
+from nmflowgan_cli.checkpoints.format import Header, load_weights, save_weights
 
 HEADER = "clean,noisy,camera,iso,scene,split"
 STDS = {("IP", 100): 3.0, ("IP", 800): 9.0, ("S6", 800): 6.0}
@@ -148,8 +148,8 @@ def test_pairs_of_different_size_and_black_ones_are_named(data):
 def test_weights_that_give_no_numbers_are_named_and_the_others_are_judged(data, tmp_path):
     header = Header(architecture="paper", options={"widths": [4, 4, 4, 4, 4]}, vocabulary=VOCABULARY, name="bad")
     weights = save_untrained(tmp_path / "bad.safetensors", header)
-    state, header = load(weights)
-    save(weights, {name: tensor * float("nan") for name, tensor in state.items()}, header)
+    state, header = load_weights(weights)
+    save_weights(weights, {name: tensor * float("nan") for name, tensor in state.items()}, header)
     done = _evaluate(data, "-m", weights, "-m", "awgn", "--split", "val", "--skip-unknown", "--json")
     assert done.returncode == 3
     *errors, note = done.stderr.splitlines()

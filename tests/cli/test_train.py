@@ -108,5 +108,5 @@ def test_a_run_that_cannot_be_written(photos, tmp_path):
     (tmp_path / "file").write_text("")
     done = _train("--simulate", photos, "-o", tmp_path / "file" / "run", *TINY)
     assert done.returncode == 1
-    assert "error: cannot write" in done.stderr
+    assert "error: cannot make the output folder" in done.stderr
     assert "Traceback" not in done.stderr

@@ -21,9 +21,11 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data import containers
 from nmflowgan_cli.data.containers import CONTAINERS, Container, Sample, Volume, open_container
 from nmflowgan_cli.data.containers import lmdb as lmdb_container
-from nmflowgan_cli.data.hdf5 import read_hdf5
-from nmflowgan_cli.data.layouts import Label, Settings
+from nmflowgan_cli.data.containers.hdf5 import read_hdf5
+from nmflowgan_cli.data.layouts import Label
 from nmflowgan_cli.data.manifest import read_pairs
+from nmflowgan_cli.data.origin import Origin
+from nmflowgan_cli.data.sidd_instances import SceneInstance
 from nmflowgan_cli.errors import UsageError
 
 Pixels = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -36,24 +38,21 @@ def label(picture: int, patch: int, split: str = "train") -> Label:
     return Label(
         stem=f"p{picture}",
         split=split,
-        scene=f"p{picture}.png",
-        picture=picture,
-        instance=picture,
+        instance=SceneInstance(picture, f"{picture:03d}", CONDITION, 350, 3200, "L"),
+        frame=None,
         patch=patch,
-        condition=CONDITION,
-        settings=Settings(350, 3200, "L"),
     )
 
 
 def pixels(one: Label) -> tuple[np.ndarray, np.ndarray]:
-    clean, noisy = (photograph(16, 12, 100 * one.picture + 10 * one.patch + side) for side in (0, 1))
+    clean, noisy = (photograph(16, 12, 100 * one.instance.number + 10 * one.patch + side) for side in (0, 1))
     return clean, noisy
 
 
 def facts(one: Label) -> dict[str, Any]:
-    place = {"top": 0, "left": 12 * one.patch, "height": 16, "width": 12, "seed": 3, "weights": "isp"}
-    known = {"key": one.key, "split": one.split, "scene": one.scene, "camera": "S6", "iso": 800}
-    return {**known, "relative_path": one.scene, "repeat": 0, **place}
+    place = {"top": 0, "left": 12 * one.patch, "height": 16, "width": 12, "weights": "isp"}
+    known = {"key": one.key, "split": one.split, "scene": one.stem, "camera": "S6", "iso": 800, "frame": None}
+    return {**known, "relative_path": one.stem, "repeat": 0, **place, **Origin("isp", "0a1b", 3).to_json()}
 
 
 def sample(container: Container, one: Label) -> Sample:
@@ -117,7 +116,7 @@ def of_lmdb(root: Path, split: str) -> Pixels:
 
 def of_hdf5(root: Path, split: str) -> Pixels:
     found: Pixels = {}
-    for path in sorted((root / split).glob("*.hdf5")):
+    for path in sorted((root / "noise_gen" / {"train": "train", "val": "test"}[split]).glob("*.hdf5")):
         with h5py.File(path) as file:
             assert dict(file["config"].attrs) == {
                 "scene-instance-number": int(path.name[:4]),
@@ -238,7 +237,9 @@ def test_basicsrs_list_of_pairs(tmp_path: Path) -> None:
 
 def test_the_reader_of_this_tool_reads_its_hdf5(tmp_path: Path) -> None:
     filled("hdf5", tmp_path)
-    stacks = read_hdf5(tmp_path)
+    stacks = [stack for path in sorted(tmp_path.rglob("*.hdf5")) for stack in read_hdf5(path, tmp_path)]
+    stacks.sort(key=lambda stack: stack.scene)
+    assert {stack.origin for stack in stacks} == {Origin("isp", "0a1b", 3)}
     assert [stack.split for stack in stacks] == ["train"] * 3 + ["val"]
     assert {stack.condition for stack in stacks} == {CONDITION}
     assert np.array_equal(stacks[1].load()[1][1], pixels(label(2, 1))[1])
@@ -267,5 +268,5 @@ def test_a_missing_package_is_told_with_the_way_to_it(
         raise ModuleNotFoundError(module)
 
     monkeypatch.setattr(containers.base, "import_module", missing)
-    with pytest.raises(UsageError, match=rf"needs the package {package} \(pip install 'nmflowgan-cli\[{name}\]'\)"):
+    with pytest.raises(UsageError, match=rf"needs the package {package} \(pip install {package}\)"):
         open_container(name, tmp_path)

@@ -8,14 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.data.layouts import LAYOUTS, Label, Settings, layout, stem
-from nmflowgan_cli.data.sidd import find_instance
+from nmflowgan_cli.data.layouts import LAYOUTS, Label, layout, stem
+from nmflowgan_cli.data.sidd_instances import SceneInstance, find_instance
 from nmflowgan_cli.errors import UsageError
 
 
 def label(**changes: object) -> Label:
-    values = {"stem": "kodim01_r0", "split": "val", "scene": "kodim01.png", "picture": 3, "instance": 7, "patch": 4}
-    return Label(**{**values, "condition": Condition("IP", 800), **changes})  # type: ignore[arg-type]
+    values = {"stem": "kodim01_r0", "split": "val", "instance": instance(7, "003"), "frame": None, "patch": 4}
+    return Label(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def instance(number: int, scene: str, camera: str = "IP", iso: int = 800) -> SceneInstance:
+    return SceneInstance(number, scene, Condition(camera, iso), 350, 3200, "L")
 
 
 @pytest.mark.parametrize(
@@ -27,8 +31,8 @@ def label(**changes: object) -> Label:
         ("basicsr", "val/gt/kodim01_r0_s005.png", "val/lq/kodim01_r0_s005.png"),
         (
             "sidd",
-            "val/Data/0007_003_IP_00800_00000_0000_N/0007_GT_SRGB_014.PNG",
-            "val/Data/0007_003_IP_00800_00000_0000_N/0007_NOISY_SRGB_014.PNG",
+            "val/Data/0007_003_IP_00800_00350_3200_L/0007_GT_SRGB_014.PNG",
+            "val/Data/0007_003_IP_00800_00350_3200_L/0007_NOISY_SRGB_014.PNG",
         ),
     ],
 )
@@ -42,22 +46,25 @@ def test_databases_are_named_as_in_the_options_of_nafnet() -> None:
 
 
 def test_names_of_sidds_kind_can_be_read_back() -> None:
-    settings = Settings(350, 3200, "L")
-    name = label(settings=settings).scene_instance
-    assert name == "0007_003_IP_00800_00350_3200_L"
-    found = find_instance(name)
-    assert found is not None
-    assert found.condition == Condition("IP", 800)
-    assert Settings(found.shutter, found.temperature, found.brightness) == settings
-    odd = label(condition=Condition("Canon_5D-Mk II", 12800)).scene_instance
-    assert odd == "0007_003_Canon5DMkII_12800_00000_0000_N"
+    one = instance(7, "003")
+    assert one.name == "0007_003_IP_00800_00350_3200_L"
+    assert find_instance(one.name) == one
+    odd = instance(7, "003", "Canon_5D-Mk II", 12800).name
+    assert odd == "0007_003_Canon5DMkII_12800_00350_3200_L"
     assert len(odd.split("_")) == 7
+
+
+def test_patches_of_sidds_pictures_keep_the_number_of_their_frame() -> None:
+    names = [label(frame=11, patch=patch).frame_text for patch in (0, 1, 23)]
+    assert names == ["011", "011001", "011023"]
+    assert [label(patch=patch).frame_text for patch in (0, 1)] == ["010", "011"]
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_no_two_pairs_share_a_path(name: str) -> None:
     labels = [label(patch=patch, split=split) for patch in range(3) for split in ("train", "val")]
-    labels += [label(stem="b", instance=8), label(stem="c", instance=9, picture=4)]
+    labels += [label(stem="b", instance=instance(8, "003")), label(stem="c", instance=instance(9, "004"))]
+    labels += [label(stem=f"f{frame}", frame=frame, patch=patch) for frame in (10, 11) for patch in (0, 1, 10)]
     paths = [path for one in labels for path in LAYOUTS[name].paths(one)]
     assert len(set(paths)) == 2 * len(labels)
 

@@ -1,4 +1,4 @@
-"""Paired data: what a manifest may say, and what is said of a wrong one."""
+"""Manifests of paired data: their forms, and the errors of wrong ones."""
 
 import json
 

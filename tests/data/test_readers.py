@@ -1,4 +1,4 @@
-"""Every reader of paired data: what it takes, what it says of pairs, and what it says of wrong ones."""
+"""Readers of paired data: accepted forms, the pairs, and the errors of wrong ones."""
 
 import shutil
 from pathlib import Path
@@ -9,11 +9,12 @@ from PIL import Image
 from places import SHARED
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.data import sidd
+from nmflowgan_cli.data import sidd_instances as sidd
 from nmflowgan_cli.data.folders import read_folder_pair
 from nmflowgan_cli.data.reading import divide, read_paired, scene_of
-from nmflowgan_cli.data.sidd import find_instance, read_sidd
+from nmflowgan_cli.data.sidd import read_sidd
 from nmflowgan_cli.data.sidd_blocks import INSTANCES, read_sidd_blocks
+from nmflowgan_cli.data.sidd_instances import find_instance
 from nmflowgan_cli.errors import PictureError, UsageError
 
 NAMES = (
@@ -126,7 +127,7 @@ def test_folder_pairs(tmp_path):
     assert (first.name, second.name, second.scene) == ("a.png", "deep/b.png", "b")
     assert first.condition == Condition("X1", 640)
     assert [array.max() for array in second.load()] == [1, 2]
-    with pytest.raises(UsageError, match=r"a\.png does not say its camera and ISO .*--camera and --iso"):
+    with pytest.raises(UsageError, match=r"a\.png does not name its camera and ISO .*--camera and --iso"):
         read_folder_pair(tmp_path)
     picture(tmp_path / "noisy" / "c.png")
     with pytest.raises(UsageError, match=r"c\.png has no partner in .*clean"):
@@ -220,7 +221,7 @@ def test_wrong_hdf5_files_are_named(tmp_path):
     for config, message in (
         ({"smartphone-code": 9}, "camera 9 at ISO 800 does not exist"),
         ({"ISO-level": 0}, "camera S6 at ISO 0 does not exist"),
-        ({"ISO-level": "fast"}, "config says no camera and ISO"),
+        ({"ISO-level": "fast"}, "config lacks camera and ISO"),
     ):
         write_hdf5(path, **config)
         with pytest.raises(UsageError, match=f"a.hdf5.*{message}"):

@@ -8,6 +8,7 @@ from denoisers import awake
 from fakes import photograph
 
 from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.origin import REAL
 from nmflowgan_cli.denoising.judge import Denoiser, PictureResult, Row, denoise, judge, mean, with_gaps
 from nmflowgan_cli.denoising.quality import psnr, ssim
 from nmflowgan_cli.errors import PictureError, UsageError
@@ -25,7 +26,7 @@ def noisy(clean, std, seed=0):
 class Pair:
     """A pair in memory."""
 
-    scene = split = ""
+    scene, split, origin = "", "", REAL
 
     def __init__(self, name, condition, clean, other):
         self.name, self.condition, self.pictures = name, condition, (clean, other)

@@ -15,14 +15,15 @@ from nmflowgan_cli.checkpoints.format import Header, read_header
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.denoising.noise import PatchNoise, open_noise
-from nmflowgan_cli.denoising.recipe import LITE, PAPER, denoiser_preset
-from nmflowgan_cli.denoising.train import Student, run_denoiser
+from nmflowgan_cli.denoising.recipe import lite, paper
+from nmflowgan_cli.denoising.train import fresh_learner, run_denoiser
 from nmflowgan_cli.errors import ConditionError, TrainingError, UsageError, WeightsError
 from nmflowgan_cli.models.gaussian import fit_awgn, level_moments
 from nmflowgan_cli.training.fitting import run_fit
-from nmflowgan_cli.training.requests import DenoiserRequest, FitRequest
+from nmflowgan_cli.training.run import TrainingRequest
 from nmflowgan_cli.training.sources import DataOptions
 
+LITE, PAPER = lite(), paper()
 TINY = replace(LITE, steps=4, batch=1, settling=1)
 
 
@@ -48,19 +49,20 @@ def data(tmp_path):
 
 def train(data, run, *, progress=quiet, **changes):
     told = {"data": data, "run": run, "name": run.name, "recipe": TINY, "noise": "real", "device": "cpu", "seed": 3}
-    return run_denoiser(DenoiserRequest(**{**told, **changes}), progress=progress)
+    return run_denoiser(TrainingRequest(architecture="dncnn", **{**told, **changes}), progress=progress)
 
 
 def seen(monkeypatch, data, run, **changes):
     """Clean and noisy patches of a training."""
     patches = []
-    learn = Student.learn
+    noisy = PatchNoise.noisy
+
+    def note(self, *batch, **place):
+        patches.append(tuple(tensor.clone() for tensor in noisy(self, *batch, **place)))
+        return patches[-1]
+
     with monkeypatch.context() as patch:
-        patch.setattr(
-            Student,
-            "learn",
-            lambda self, *step: patches.append(tuple(t.clone() for t in step[:2])) or learn(self, *step),
-        )
+        patch.setattr(PatchNoise, "noisy", note)
         train(data, run, **changes)
     return [torch.stack(kind) for kind in zip(*patches, strict=True)]
 
@@ -136,15 +138,17 @@ def test_the_weights_tell_how_they_were_trained(data, tmp_path):
 def test_a_denoiser_learns():
     """Noise that is the same everywhere is taken off; after the settling also in evaluation mode."""
     recipe = replace(LITE, steps=12, batch=2, rate=3e-3, warm_up=0.3)
-    torch.manual_seed(0)
-    student = Student(recipe, torch.device("cpu"))
+    student = fresh_learner(recipe, "dncnn", PatchNoise("real", None, ""), torch.device("cpu"), seed=0)
     clean = torch.from_numpy(photograph(40, 40)).permute(2, 0, 1).float()[None].repeat(2, 1, 1, 1)
+    batch = Batch(clean, clean + 20, [Condition("IP", 400)] * 2, torch.zeros(2, dtype=torch.long))
     for step in range(recipe.steps):
-        metrics = student.learn(clean, clean + 20, step)
+        metrics = student.step(batch, step)
     assert metrics["psnr"] > metrics["psnr_noisy"] + 3
-    with student.settled() as model:
-        model(clean + 20)
-    assert (student.model(clean + 20) - clean).abs().mean() < 14
+    student.finish(lambda: batch)
+    with student.exported() as model:
+        assert not model.training
+        assert (model(clean + 20) - clean).abs().mean() < 14
+    assert model.training
 
 
 def test_what_no_denoiser_can_learn_from(data, tmp_path):
@@ -170,22 +174,24 @@ def test_denoisers_and_noise_models_are_not_taken_for_each_other(tmp_path):
 
 
 def test_rates_rise_and_fall():
-    rates = [denoiser_preset("lite", steps=100).rate_at(step) for step in range(100)]
+    rates = [lite(steps=100).rate_at(step) for step in range(100)]
     assert max(rates) < LITE.rate
     assert rates.index(max(rates)) in (8, 9, 10)
     assert rates[0] == pytest.approx(LITE.rate / 10)
     assert rates[-1] < LITE.rate / 1000
-    paper = denoiser_preset("paper", steps=60, batch=1, rate_factor=2.0)
-    assert [paper.rate_at(step) for step in (0, 9, 10, 50, 59)] == [2e-4, 2e-4, 1e-4, 2e-4 / 32, 2e-4 / 32]
+    halving = paper(steps=60, batch=1).scaled(2.0)
+    assert [halving.rate_at(step) for step in (0, 9, 10, 50, 59)] == [2e-4, 2e-4, 1e-4, 2e-4 / 32, 2e-4 / 32]
     assert (PAPER.batch, PAPER.patch, PAPER.steps) == (128, 96, 344_640)
-    for wrong in ({"steps": 0}, {"batch": 0}, {"rate_factor": 0.0}):
+    for wrong in (lambda: lite(steps=0), lambda: lite(batch=0), lambda: lite().scaled(0.0)):
         with pytest.raises(UsageError):
-            denoiser_preset("lite", **wrong)
+            wrong()
 
 
 def test_a_reference_model_is_fitted_on_the_train_pairs_and_saved_as_weights(data, tmp_path):
-    request = FitRequest(data=data, run=tmp_path / "run", name="plain", model="awgn", command="nmflowgan train")
-    path = run_fit(request)
+    request = TrainingRequest(
+        architecture="awgn", data=data, run=tmp_path / "run", name="plain", command="nmflowgan train"
+    )
+    path = run_fit(request, progress=quiet).weights
     samples = []
     for number, condition in enumerate((Condition("IP", 400), Condition("GP", 800))):
         pictures = [np.asarray(Image.open(data.pairs / f"{kind}{number}.png")) for kind in ("clean", "noisy")]
@@ -199,9 +205,9 @@ def test_a_reference_model_is_fitted_on_the_train_pairs_and_saved_as_weights(dat
     assert parameter_count(header) == 3 * 2 * 2 * 3
     assert "additive white Gaussian noise" in (tmp_path / "run" / "card.md").read_text()
     with pytest.raises(TrainingError, match="holds weights already"):
-        run_fit(request)
+        run_fit(request, progress=quiet)
     with pytest.raises(UsageError, match="fitted on real pairs"):
-        run_fit(replace(request, data=DataOptions(simulate=tmp_path), run=tmp_path / "other"))
+        run_fit(replace(request, data=DataOptions(simulate=tmp_path), run=tmp_path / "other"), progress=quiet)
 
 
 def test_fitted_noise_is_that_of_the_pairs(data):

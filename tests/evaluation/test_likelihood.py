@@ -9,7 +9,7 @@ from fakes import VOCABULARY, ConvolutionNoise, photograph
 from scipy import stats
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.evaluation.likelihood import likelihood_of, nats
+from nmflowgan_cli.evaluation.likelihood import likelihood_of
 from nmflowgan_cli.evaluation.pair_scores import Protocol
 from nmflowgan_cli.models.base import Fields, encode
 from nmflowgan_cli.models.gaussian import GaussianNoise
@@ -39,7 +39,7 @@ def test_the_probabilities_of_all_counts_sum_to_one(level, mean, variance):
     clean = torch.full_like(counts, level)
     code = encode(VOCABULARY, [IP])
     fields = Fields(torch.zeros_like(counts), torch.zeros_like(counts))
-    probability = (-nats(_gaussian(mean, variance), clean, counts, code, fields) / 3).exp()
+    probability = (-_gaussian(mean, variance).nll(clean, counts, code, fields) / 3).exp()
     assert float(probability.sum()) == pytest.approx(1, abs=1e-6)
     edges = np.concatenate(([-np.inf], np.arange(255) + 0.5, [np.inf]))
     expected = np.diff(stats.norm(level + mean, math.sqrt(variance)).cdf(edges))

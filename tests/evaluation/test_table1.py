@@ -7,27 +7,14 @@ import pytest
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.patches import patch_count
 from nmflowgan_cli.evaluation.scores import NoiseStatistics, PictureScore
-from nmflowgan_cli.evaluation.table1 import PAPER_PATCHES, averages, table1
-
-CAMERAS = ("G4", "GP", "IP", "N6", "S6")
-PRINTED = {
-    "AWGN": ((0.0672, 0.1136, 0.0559, 0.1467, 0.0836), 0.0856),
-    "C2N": ((0.2296, 0.4460, 0.1172, 0.2399, 0.6822), 0.3878),
-    "NeCA-W": ((0.0893, 0.0867, 0.0452, 0.0847, 0.0716), 0.0706),
-    "sRGBFlow": ((0.0424, 0.0669, 0.0390, 0.0528, 0.0439), 0.0477),
-    "NM-FlowGAN": ((0.0389, 0.0259, 0.0164, 0.0407, 0.0334), 0.0283),
-    "NeCA-W, paired": ((0.0611, 0.0260, 0.0284, 0.0435, 0.0337), 0.0344),
-    "NAFlow, paired": ((0.0186, 0.0681, 0.0129, 0.0423, 0.0164), 0.0286),
-}
-"""Columns and average as they are printed, with four digits each."""
-HETEROSCEDASTIC = ((0.0718, 0.1393, 0.0575, 0.1330, 0.0823), 0.0779)
+from nmflowgan_cli.evaluation.table1 import PAPER_PATCHES, PRINTED, averages, table1
 
 
 def _row(columns):
-    return averages(dict(zip(CAMERAS, columns, strict=True)), PAPER_PATCHES)
+    return averages(dict(zip(PAPER_PATCHES, columns, strict=True)), PAPER_PATCHES)
 
 
-@pytest.mark.parametrize("name", PRINTED)
+@pytest.mark.parametrize("name", [name for name in PRINTED if name != "heteroscedastic"])
 def test_the_printed_average_is_the_patch_weighted_one(name):
     columns, printed = PRINTED[name]
     row = _row(columns)
@@ -37,7 +24,7 @@ def test_the_printed_average_is_the_patch_weighted_one(name):
 
 
 def test_one_row_of_the_paper_does_not_follow_from_its_columns():
-    columns, printed = HETEROSCEDASTIC
+    columns, printed = PRINTED["heteroscedastic"]
     assert _row(columns).paper_weighted == pytest.approx(0.0902, abs=0.0001)
     assert abs(_row(columns).paper_weighted - printed) > 0.01
 

@@ -203,7 +203,7 @@ def test_strips_change_nothing_of_the_spatial_correlation(monkeypatch):
     whole = SpatialCorrelation()
     whole.add(noise)
     for strip in (1, 7, 49):
-        monkeypatch.setattr("nmflowgan_cli.metrics.noise.STRIP", strip)
+        monkeypatch.setattr("nmflowgan_cli.metrics.noise.CORRELATION_ROWS", strip)
         parts = SpatialCorrelation()
         parts.add(noise)
         np.testing.assert_array_equal(parts.sums, whole.sums)

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nmflowgan_cli.models.flow import Bijection, Chain, Code, Given, NoiseExtraction
+from nmflowgan_cli.models.base import Code
+from nmflowgan_cli.models.flow import Bijection, Chain, Given, NoiseExtraction
 from nmflowgan_cli.models.nmflowgan import lite
 from nmflowgan_cli.models.nmflowgan.paper import CodeNorm, ConditionalLinear, SignalDependent, StructureAware
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nmflowgan_cli.checkpoints.build import build, load_model
-from nmflowgan_cli.checkpoints.format import Header, read_header, save
+from nmflowgan_cli.checkpoints.format import Header, read_header, save_weights
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import ConditionError, UsageError
 from nmflowgan_cli.models.base import Fields, encode
@@ -32,7 +32,7 @@ def weights(tmp_path, request):
         else tensor
         for name, tensor in model.state_dict().items()
     }
-    save(tmp_path / "x.safetensors", state, header(request.param, BEFORE, data=("old",), terms="MIT"))
+    save_weights(tmp_path / "x.safetensors", state, header(request.param, BEFORE, data=("old",), terms="MIT"))
     return tmp_path / "x.safetensors"
 
 
@@ -102,13 +102,13 @@ def test_a_full_name_is_stored_and_understood():
 @pytest.mark.parametrize("weights", ["lite"], indirect=True)
 def test_what_does_not_fit_is_refused(weights):
     with pytest.raises(UsageError, match=r"of the architecture lite, not paper \(--preset lite\)"):
-        recipe_from(recipe.paper(), weights)
+        recipe_from(recipe.paper(), "paper", weights)
     with pytest.raises(UsageError, match="leave one of them out"):
-        recipe_from(recipe.without(recipe.lite(), ("sal",)), weights)
+        recipe_from(recipe.lite(ablate=["sal"]), "lite", weights)
 
 
 def test_rates_are_scaled():
-    slow = recipe.scaled(recipe.lite(), 0.1)
+    slow = recipe.lite().scaled(0.1)
     assert (slow.flow_rate, slow.spatial_rate, slow.critic_rate) == pytest.approx((3e-4, 1e-4, 1e-4))
     with pytest.raises(UsageError, match="--rate 0"):
-        recipe.scaled(recipe.lite(), 0)
+        recipe.lite().scaled(0)

@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -185,12 +187,12 @@ def test_flat_patches_can_be_left_out() -> None:
 def test_whole_pictures_in_sidds_folders() -> None:
     done = call("clean/sub", *asked("isp", "--patch", 0, "--layout", "sidd", "-v", camera="S6", iso="800"))
     assert done.exit_code == 0, done.stderr
-    assert done.stdout == "pairs/train/Data/0001_001_S6_00800_00000_0000_N/0001_NOISY_SRGB_010.PNG\n"
+    assert done.stdout == "pairs/train/Data/0201_201_S6_00800_00000_0000_N/0201_NOISY_SRGB_010.PNG\n"
     [record] = manifest()
     assert np.array_equal(read(Path("pairs") / record["clean"]).rgb, read("clean/sub/c.png").rgb)
     again = call("pairs/train", "--patch", 32, "-o", "again", "--container", "hdf5", "-v")
     assert again.exit_code == 0, again.stderr
-    assert again.stdout == "again/train/0001_0001_001_S6_00800_00000_0000_N.hdf5\n"
+    assert again.stdout == "again/noise_gen/train/0201_0201_201_S6_00800_00000_0000_N.hdf5\n"
 
 
 @pytest.fixture
@@ -249,11 +251,27 @@ def test_mistakes(real: Path, arguments: tuple[object, ...], code: int, problem:
     assert not Path("pairs").exists()
 
 
-def test_pictures_that_would_share_names_are_told() -> None:
-    write(Path("clean/sub_c.png"), Picture(photograph(40, 40)))
-    done = call("clean", *asked("isp"))
+def test_pictures_that_would_share_names_are_kept_apart() -> None:
+    assert call("clean", *asked("isp", "--repeats", 2)).exit_code == 0
+    before = {record["key"] for record in manifest()}
+    write(Path("clean/sub_c.png"), Picture(photograph(50, 40)))
+    write(Path("clean/sub/c.jpg"), Picture(photograph(50, 40)))
+    shutil.rmtree("pairs")
+    assert call("clean", *asked("isp", "--repeats", 2)).exit_code == 0
+    stems: dict[str, set[str]] = {}
+    for record in manifest():
+        stems.setdefault(record["relative_path"], set()).add(re.sub(r"_r\d_s\d+$", "", record["key"]))
+    apart = [stems[name].pop() for name in ("sub/c.png", "sub_c.png", "sub/c.jpg")]
+    assert len(set(apart)) == 3
+    assert all(re.fullmatch(r"sub_c_[0-9a-f]{8}", stem) for stem in apart)
+    assert {key for key in before if "sub_c" not in key} < {record["key"] for record in manifest()}
+
+
+def test_one_picture_twice_is_told() -> None:
+    write(Path("more/a.png"), Picture(photograph(40, 40)))
+    done = call("clean", "more", *asked("isp"))
     assert done.exit_code == 2
-    assert "clean/sub/c.png and clean/sub_c.png would have the same names" in done.stderr
+    assert "clean/a.png and more/a.png would have the same names" in done.stderr
 
 
 def process(*arguments: object, **options: Any) -> subprocess.Popen[str]:

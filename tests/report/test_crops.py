@@ -1,4 +1,4 @@
-"""Crops to look at: of the very pictures that were measured, spread over cameras, at telling places."""
+"""Crops of the measured pictures, spread over cameras, from places with flat and textured parts."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def test_pairs_that_cannot_be_used_are_passed_over():
     assert crops.examples(pairs[:2], [], PROTOCOL, 1, conditions=[IP]) == []
 
 
-def test_out_of_memory_is_told():
+def test_out_of_memory_is_raised():
     with pytest.raises(OutOfMemoryError):
         crops.examples([pair(IP, "a")], [candidate(error=OutOfMemoryError("full"))], PROTOCOL, 1, conditions=[IP])
 

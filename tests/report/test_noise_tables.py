@@ -1,4 +1,4 @@
-"""What an evaluation writes: rows, remarks, Table I, latencies; stacks of blocks; models that fail."""
+"""Scores, CSV, JSON and tables of an evaluation; stacks of blocks; models that fail."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from nmflowgan_cli.evaluation.pair_scores import Candidate, Draw, Protocol
 from nmflowgan_cli.evaluation.protocol import evaluate
 from nmflowgan_cli.evaluation.selection import select
 from nmflowgan_cli.report.csv_tables import noise_rows, write_csv
-from nmflowgan_cli.report.noise_tables import as_json, print_tables
+from nmflowgan_cli.report.noise_tables import noise_json, print_scores
 from nmflowgan_cli.report.remarks import remarks
 
 IP, S6 = Condition("IP", 100), Condition("S6", 800)
@@ -102,7 +102,7 @@ def test_black_pictures_and_bins_of_few_pixels_are_named():
     assert math.isnan(result.cells[IP].std_ratio)
     assert result.mean_of_cells.std_ratio == result.cells[S6].std_ratio
     assert result.cells[IP].kld >= 0
-    json.dumps(as_json(black, {}), allow_nan=False)
+    json.dumps(noise_json(black, {}), allow_nan=False)
 
 
 def test_rows_hold_every_cell_camera_and_mean(tmp_path):
@@ -133,24 +133,28 @@ def test_rows_hold_every_cell_camera_and_mean(tmp_path):
 def test_table1_is_in_the_json_and_in_the_tables(capsys):
     protocol = Protocol(16, 8, border=True, name="table1")
     found = evaluate([Made("a"), Made("ab", S6)], [_contender()], protocol)
-    [model] = as_json(found, {})["models"]
+    [model] = noise_json(found, {})["models"]
     assert model["table1"]["patches"] == {"IP": 25, "S6": 25}
     assert model["table1"]["kld"]["cameras"]["IP"] == pytest.approx(model["cameras"]["IP"]["kld"])
     assert model["table1"]["kld_official"]["patch_weighted"] == pytest.approx(model["mean_of_cameras"]["kld_official"])
-    print_tables(found, official=True)
-    printed = capsys.readouterr().out
-    for text in ("paper's weights", "un-rounded (official)", "IP 25, S6 25"):
+    print_scores(found, official=True)
+    printed = " ".join(capsys.readouterr().out.split())
+    for text in ("paper's weights", "model, un-rounded", "IP 25, S6 25"):
         assert text in printed
-    assert "Table I" not in json.dumps(as_json(evaluate([Made("a")], [_contender()], SMALL), {}))
+    assert "Table I" not in json.dumps(noise_json(evaluate([Made("a")], [_contender()], SMALL), {}))
 
 
-def test_usual_tables_fit_in_120_columns(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "120")
-    pairs = [Made("a"), Made("ab"), Made("abc", S6)]
-    print_tables(evaluate(pairs, [_contender("a-name-of-24-characters!")], SMALL), cells=True)
-    printed = capsys.readouterr().out
-    assert max(map(len, printed.splitlines())) <= 120
-    assert "…" not in printed
+@pytest.mark.parametrize("width", [80, 120])
+def test_tables_fit_into_the_terminal(capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    found = evaluate([Made("a"), Made("ab"), Made("abc", S6)], [_contender("model"), _contender("other")], SMALL)
+    print_scores(found, cells=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert sum(line.startswith("   ISO 100") for line in lines) == 2 * (2 if width < 120 else 1)
+    scores = found.results[0].cells[IP]
+    [told] = [line for line in lines if line.startswith("   ISO 100") and f" {scores.kld:.4f} " in line][:1]
+    assert f"{scores.kld_interval[0]:.4f} to {scores.kld_interval[1]:.4f}" in told
 
 
 def test_latency_is_the_median_of_rounds_after_a_warm_up():
@@ -175,7 +179,7 @@ def test_splits_of_sidd_folders_are_those_of_the_paper(tmp_path):
             Image.new("RGB", (8, 8)).save(tmp_path / name / f"{name[:4]}_{kind}_SRGB_010.PNG")
 
     def chosen(split, **options):
-        return [pair.name[:4] for pair in select(tmp_path, split, **options)]
+        return [pair.name[:4] for pair in select(tmp_path, split, **options).pairs]
 
     assert chosen("all") == ["0004", "0054", "0199"]
     assert chosen("val") == chosen("nm-flowgan") == ["0054", "0199"]
@@ -190,4 +194,4 @@ def test_splits_of_sidd_folders_are_those_of_the_paper(tmp_path):
 def test_at_most_so_many_pairs_of_a_condition(tmp_path, monkeypatch):
     pairs = [SimpleNamespace(condition=condition, name=str(n)) for n, condition in enumerate((IP, S6, IP, IP))]
     monkeypatch.setattr("nmflowgan_cli.evaluation.selection.read_paired", lambda *a, **k: (pairs, ""))
-    assert [pair.name for pair in select(tmp_path, limit=2)] == ["0", "1", "2"]
+    assert [pair.name for pair in select(tmp_path, limit=2).pairs] == ["0", "1", "2"]

@@ -10,8 +10,7 @@ from fakes import ConvolutionNoise, StatisticalNoise, photograph
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import ConditionError, NmflowganError, OutOfMemoryError, PictureError, UsageError
-from nmflowgan_cli.models.base import Fields, encode
-from nmflowgan_cli.models.flow import Code
+from nmflowgan_cli.models.base import Code, Fields, encode
 from nmflowgan_cli.randomness import PictureFields, picture_key
 from nmflowgan_cli.runtime import lanes, resolve_device
 from nmflowgan_cli.synthesis.engine import synthesize

@@ -15,11 +15,12 @@ from fakes import ConvolutionNoise, photograph
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import DiskError, NmflowganError, PictureError
-from nmflowgan_cli.files import write_error
+from nmflowgan_cli.files import sha256, write_error
 from nmflowgan_cli.imaging import Picture, read, write
+from nmflowgan_cli.journal import records
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.synthesis.engine import synthesize
-from nmflowgan_cli.synthesis.manifest import Manifest, records, sha256
+from nmflowgan_cli.synthesis.manifest import Manifest
 from nmflowgan_cli.synthesis.pipeline import Sampler, run
 from nmflowgan_cli.synthesis.plan import Job
 
@@ -153,10 +154,10 @@ def test_a_disk_that_takes_no_more_ends_the_run(
 ) -> None:
     """The results before are yielded; another error concerns its picture alone."""
 
-    def refuse(path: Path, picture: Picture) -> None:
+    def refuse(path: Path, picture: Picture) -> tuple[str, ...]:
         if path == jobs[1].output:
             raise write_error(path, OSError(number, os.strerror(number)), PictureError)
-        write(path, picture)
+        return write(path, picture)
 
     monkeypatch.setattr("nmflowgan_cli.synthesis.pipeline.write", refuse)
     items = run(jobs, RECIPE)

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nmflowgan_cli.errors import ConditionError, NmflowganError, UsageError
+from nmflowgan_cli.errors import ConditionError, UsageError
 from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.inputs import find_pictures
 from nmflowgan_cli.synthesis.plan import share
-from nmflowgan_cli.synthesis.request import SynthesisRequest, make_folder, prepare, shard_of
+from nmflowgan_cli.synthesis.request import SynthesisRequest, prepare, shard_of
 
 
 @pytest.fixture
@@ -65,6 +65,33 @@ def test_relative_paths_may_start_from_another_folder(tree: Path) -> None:
     assert below("sub", "-", listed=f"sub/deep/d.webp\n{tree}/sub/c.tif".encode()) == ["deep/d.webp", "c.tif"]
     with pytest.raises(UsageError, match=r"b.png is not below sub \(--relative-to"):
         below("sub", "sub", "b.png")
+
+
+def test_patterns_below_a_folder_with_brackets(tree: Path) -> None:
+    for name in ("trip [1]/b.png", "trip [1]/day *[2]/c.png", "trip 1/wrong.png"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).touch()
+    assert relatives("trip [1]/*.png") == relatives(f"{tree}/trip [1]/*.png") == ["b.png"]
+    assert relatives("trip [1]/day *[2]/[a-c].png") == ["c.png"]
+    assert relatives("trip [1]/**/*.png") == ["b.png", "day *[2]/c.png"]
+    assert relatives("tri[a-p] 1/*.png") == ["trip 1/wrong.png"]
+    with pytest.raises(UsageError, match="matches no pictures"):
+        relatives("trip [1]/day *[2]/[d-z].png")
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".dib", ".apng", ".mpo", ".JFIF"])
+def test_rarer_suffixes_are_pictures_too(tree: Path, suffix: str) -> None:
+    (tree / f"rare{suffix}").touch()
+    assert f"rare{suffix}" in relatives(".")
+    assert outputs("b.png", output=f"out{suffix}") == ["."]
+
+
+@pytest.mark.parametrize("name", ["noisy.avif", "noisy.HEIC", "noisy.gif"])
+def test_outputs_of_formats_that_are_not_written(tree: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="pictures are not written"):
+        outputs("b.png", output=name)
+    (tree / name).mkdir()
+    assert outputs("b.png", output=name) == ["b.png"]
 
 
 def test_names_that_are_not_utf8_have_a_relative_path(tree: Path) -> None:
@@ -221,9 +248,3 @@ def test_a_draw_depends_on_its_arguments_alone(seed: int, path: str, repeat: int
 def test_unknown_conditions_are_refused(camera: str, iso: str, problem: str) -> None:
     with pytest.raises(ConditionError, match=problem):
         choices(VOCABULARY, [camera], [iso])
-
-
-def test_an_output_folder_that_cannot_be(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(NmflowganError, match=r"cannot make the output folder .*file/out: Not a directory"):
-        make_folder(tmp_path / "file" / "out")

@@ -17,14 +17,16 @@ from PIL import Image
 from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.mixing import MixedSource
+from nmflowgan_cli.data.origin import REAL
 from nmflowgan_cli.data.patches import PairSource
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.simulate import Simulator
 from nmflowgan_cli.errors import TrainingError, UsageError
 from nmflowgan_cli.models.nmflowgan.paper import CodeNorm
 from nmflowgan_cli.training import distributed, state
-from nmflowgan_cli.training.loop import RunOptions, train
+from nmflowgan_cli.training.loop import RunOptions
 from nmflowgan_cli.training.nmflowgan import recipe
+from nmflowgan_cli.training.run import train_model
 
 CPU = torch.device("cpu")
 RECIPE = recipe.lite(flow_steps=20, spatial_steps=20, batch=4, patch=32)
@@ -34,7 +36,7 @@ RAMP = np.linspace(0, 255, 80 * 80 * 3).reshape(80, 80, 3).astype(np.uint8)
 class Pair:
     """A pair of one camera, held in memory."""
 
-    condition, scene, split, name = Condition("IP", 800), "desk", "train", "desk"
+    condition, scene, split, name, origin = Condition("IP", 800), "desk", "train", "desk", REAL
 
     def size(self):
         return 1, *RAMP.shape[:2]
@@ -70,7 +72,7 @@ def trained(run, chosen=RECIPE, *, resume=False, show=lambda step, metrics: None
     run.mkdir(exist_ok=True)
     options = RunOptions(run=run, device=CPU, log_every=1, resume=resume)
     with distributed.processes(CPU, batch=chosen.batch):
-        outcome = train(chosen, source, header, options, seed=0, progress=progress)
+        outcome = train_model(chosen, source, header, options, seed=0, progress=progress)
     return outcome, steps
 
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from learners import learner_of
 
 from nmflowgan_cli.checkpoints.build import load_model
 from nmflowgan_cli.checkpoints.format import Header, read_header
@@ -14,10 +15,11 @@ from nmflowgan_cli.data.simulate import Simulator, load_clean, random_crop, vary
 from nmflowgan_cli.errors import TrainingError, UsageError
 from nmflowgan_cli.models import bayer
 from nmflowgan_cli.training import state
-from nmflowgan_cli.training.loop import RunOptions, train
+from nmflowgan_cli.training.loop import RunOptions
 from nmflowgan_cli.training.nmflowgan import losses, recipe
-from nmflowgan_cli.training.nmflowgan.learners import trainee
-from nmflowgan_cli.training.nmflowgan.steps import AdversarialStep, LikelihoodStep
+from nmflowgan_cli.training.nmflowgan.adversarial import AdversarialStep
+from nmflowgan_cli.training.nmflowgan.likelihood import LikelihoodStep
+from nmflowgan_cli.training.run import train_model
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def options(run, **changes):
 
 
 def run(source, chosen, run_options, *, seed=0, progress=lambda step, metrics: None):
-    return train(chosen, source, header_of(source, chosen), run_options, seed=seed, progress=progress)
+    return train_model(chosen, source, header_of(source, chosen), run_options, seed=seed, progress=progress)
 
 
 def test_logistic_losses_are_cross_entropies():
@@ -132,7 +134,7 @@ def test_simulated_batches_cover_all_cameras_and_depend_on_the_generator_alone(s
 def test_likelihood_falls_and_latents_become_standard(source):
     chosen = tiny(flow_steps=120, batch=8)
     torch.manual_seed(0)
-    learner = trainee(chosen, source.vocabulary(100))
+    learner = learner_of(chosen, source.vocabulary(100))
     step, rng = LikelihoodStep(learner, chosen), np.random.default_rng(0)
     metrics = [step(source.batch(8, rng), index) for index in range(120)]
     first, last = (np.mean([m["nll"] for m in part]) for part in (metrics[:10], metrics[-10:]))
@@ -142,7 +144,7 @@ def test_likelihood_falls_and_latents_become_standard(source):
 
 def test_the_game_leaves_the_flow_alone(source):
     chosen = tiny()
-    learner = trainee(chosen, source.vocabulary(100))
+    learner = learner_of(chosen, source.vocabulary(100))
     before = {name: tensor.clone() for name, tensor in learner.flow.state_dict().items()}
     spatial = {name: tensor.clone() for name, tensor in learner.spatial.state_dict().items()}
     AdversarialStep(learner, chosen)(source.batch(2, np.random.default_rng(0)), chosen.spatial_from)
@@ -229,7 +231,7 @@ def test_paper_trains_with_its_own_recipe(source, tmp_path):
     chosen = recipe.paper(steps=1, batch=1)
     ramp = np.linspace(0, 255, 96 * 96 * 3).reshape(96, 96, 3).astype(np.uint8)
     wide = Simulator([ramp], camera_profiles(), 96)
-    learner = trainee(chosen, wide.vocabulary(10))
+    learner = learner_of(chosen, wide.vocabulary(10))
     batch = wide.batch(1, np.random.default_rng(0))
     metrics = LikelihoodStep(learner, chosen)(batch, 0) | AdversarialStep(learner, chosen)(batch, 4)
     assert all(math.isfinite(value) for value in metrics.values())

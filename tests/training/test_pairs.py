@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from learners import learner_of
 from PIL import Image
 
 from nmflowgan_cli.checkpoints.build import load_model
@@ -14,10 +15,11 @@ from nmflowgan_cli.data.patches import PairSource
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.simulate import Simulator
 from nmflowgan_cli.errors import TrainingError, UsageError
-from nmflowgan_cli.training.loop import RunOptions, train
+from nmflowgan_cli.training.loop import RunOptions
 from nmflowgan_cli.training.nmflowgan import recipe
-from nmflowgan_cli.training.nmflowgan.learners import trainee
-from nmflowgan_cli.training.nmflowgan.steps import AdversarialStep, LikelihoodStep
+from nmflowgan_cli.training.nmflowgan.adversarial import AdversarialStep
+from nmflowgan_cli.training.nmflowgan.likelihood import LikelihoodStep
+from nmflowgan_cli.training.run import train_model
 from nmflowgan_cli.training.sources import DataOptions, census_toml, open_source, read_splits
 
 NAMES = ("0004_001_S6_00800_00060_4400_L", "0028_002_IP_00100_00160_5500_N", "0054_003_N6_00100_00160_5500_N")
@@ -56,7 +58,7 @@ def run(source, chosen, place, *, resume=False, progress=lambda step, metrics: N
     place.mkdir(exist_ok=True)
     header = Header(architecture="lite", options={}, vocabulary=source.vocabulary(100), name="tiny")
     options = RunOptions(run=place, device=torch.device("cpu"), resume=resume, checkpoint_every=4)
-    return train(chosen, source, header, options, seed=0, progress=progress)
+    return train_model(chosen, source, header, options, seed=0, progress=progress)
 
 
 def test_simulated_batches_are_what_they_were(simulator):
@@ -84,7 +86,7 @@ def test_likelihood_of_real_pairs_falls_and_latents_become_standard(folder):
     assert description == ("6 real pairs of SIDD",)
     chosen = tiny(flow_steps=120, batch=8)
     torch.manual_seed(0)
-    learner = trainee(chosen, source.vocabulary(100))
+    learner = learner_of(chosen, source.vocabulary(100))
     step, rng = LikelihoodStep(learner, chosen), np.random.default_rng(0)
     metrics = [step(learner.complete(source.batch(8, rng)), index) for index in range(120)]
     first, last = (np.mean([m["nll"] for m in part]) for part in (metrics[:10], metrics[-10:]))
@@ -133,7 +135,7 @@ def test_paper_trains_on_real_pairs(folder):
     for path in folder.rglob("*.PNG"):
         big.save(path)
     source, _ = open_source(DataOptions(pairs=folder, split="all"), chosen.patch)
-    learner = trainee(chosen, source.vocabulary(10))
+    learner = learner_of(chosen, source.vocabulary(10))
     batch = learner.complete(source.batch(1, np.random.default_rng(0)))
     metrics = LikelihoodStep(learner, chosen)(batch, 0) | AdversarialStep(learner, chosen)(batch, 4)
     assert all(np.isfinite(value) for value in metrics.values())

@@ -1,4 +1,4 @@
-"""Where pairs are kept: folders of pictures, HDF5, LMDB, tar shards (webdataset) or Parquet."""
+"""Containers of pairs: folders of pictures, HDF5, LMDB, tar shards (webdataset) or Parquet."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from nmflowgan_cli.errors import UsageError
 
 CONTAINERS = ("folder", "hdf5", "lmdb", "webdataset", "parquet")
 DEFAULT_LAYOUTS = {"folder": "flat", "lmdb": "basicsr"}
-"""Of the containers that have folders to name."""
+"""Layouts of the containers that have a choice of them."""
 
 __all__ = ["CONTAINERS", "Container", "Sample", "Volume", "open_container"]
 
@@ -36,6 +36,10 @@ def open_container(name: str, root: Path, layout_name: str | None = None) -> Con
         from nmflowgan_cli.data.containers.hdf5 import HDF5Container
 
         return HDF5Container(root)
-    from nmflowgan_cli.data.containers.shards import ParquetContainer, WebDatasetContainer
+    if name == "webdataset":
+        from nmflowgan_cli.data.containers.webdataset import WebDatasetContainer
 
-    return (WebDatasetContainer if name == "webdataset" else ParquetContainer)(root)
+        return WebDatasetContainer(root)
+    from nmflowgan_cli.data.containers.parquet import ParquetContainer
+
+    return ParquetContainer(root)

@@ -1,38 +1,44 @@
-"""What every container of pairs has in common."""
+"""Base classes of the containers of pairs."""
 
+import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
+from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.layouts import Label
-from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.data.origin import Origin, origin_of
+from nmflowgan_cli.errors import PictureError, UsageError
 from nmflowgan_cli.imaging import Bytes, encode_png
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A pair of patches as it is put into a container."""
+    """An encoded pair of patches."""
 
     label: Label
     clean: bytes
-    """A PNG file, or what else `Container.encode` makes."""
+    """A PNG file, or another encoding by `Container.encode`."""
     noisy: bytes
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values: where the pair comes from."""
+    """JSON values: the origin of the pair."""
 
 
 @dataclass(frozen=True)
 class Volume:
-    """What is written at a time, and is there whole or not at all: the pairs of one picture or of several."""
+    """The unit of writing, whole or not at all: the pairs of one picture or of several."""
 
     split: str
     number: int
     """Within the split, from 0."""
     labels: tuple[tuple[Label, ...], ...]
-    """Of each picture, of each of its patches; no picture is without patches."""
+    """The labels of each picture's patches; no picture is without patches."""
 
 
 class Container(ABC):
@@ -52,11 +58,11 @@ class Container(ABC):
 
     @abstractmethod
     def places(self, volume: Volume, label: Label) -> dict[str, str]:
-        """Where a pair is to be found, relative to `root`, by what the manifest calls it."""
+        """The paths of a pair relative to `root`, by their names in the manifest."""
 
     @abstractmethod
     def holds(self, volume: Volume) -> bool:
-        """Whether everything of the volume is there."""
+        """Whether the volume is complete."""
 
     @abstractmethod
     def write(self, volume: Volume, pictures: Iterable[Sequence[Sample]]) -> list[Path]:
@@ -65,11 +71,15 @@ class Container(ABC):
         `pictures` may lack some of the volume, but not all. Raises OSError where it cannot be written.
         """
 
+    def unsupported(self, condition: Condition) -> str:
+        """Why code that reads the container cannot know a camera and ISO; "" where it can."""
+        return ""
+
     def finish(self, records: Sequence[Mapping[str, Any]]) -> None:  # noqa: B027 - most have nothing to do
-        """Write what lists all pairs; `records`: everything that is done, as in the manifest."""
+        """Write the lists of all pairs; `records`: those of the manifest that are done."""
 
     def close(self) -> None:  # noqa: B027
-        """Let go of what is open."""
+        """Close the files that are open."""
 
     def __enter__(self) -> "Container":
         return self
@@ -94,11 +104,55 @@ class FileContainer(Container):
         return (self.root / self.name(volume)).is_file()
 
 
+@dataclass(frozen=True)
+class EncodedPair:
+    """A pair of patches in a container, as `data.reading.Paired`; nothing is decoded until `load`."""
+
+    condition: Condition
+    scene: str
+    split: str
+    name: str
+    origin: Origin
+    sides: tuple[int, int]
+    """Height and width."""
+    read: Callable[[], tuple[bytes, bytes]] = field(compare=False)
+    """The PNG files of the clean and the noisy patch; raises UsageError for a damaged container."""
+
+    def size(self) -> tuple[int, int, int]:
+        """One picture, its height and width."""
+        return 1, *self.sides
+
+    def load(self) -> tuple[Bytes, Bytes]:
+        """The clean and the noisy patch, each (H, W, 3) uint8 RGB; PictureError for a damaged one."""
+        clean, noisy = (decode_png(data, self.name) for data in self.read())
+        return clean, noisy
+
+
+def decode_png(data: bytes, name: str) -> Bytes:
+    """The pixels (H, W, 3) uint8 RGB of a PNG file in memory; PictureError naming the pair for a damaged one."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            return np.asarray(image.convert("RGB"))
+    except Exception as error:  # noqa: BLE001 - Pillow raises many kinds for a damaged file
+        raise PictureError(f"{name} is damaged: {' '.join(str(error).split())[:120]}") from None
+
+
+def pair_of(facts: Mapping[str, Any], name: str, read: Callable[[], tuple[bytes, bytes]]) -> EncodedPair:
+    """The pair that `facts` describe, see `pairs.make.facts`; UsageError where one of them is missing or wrong."""
+    try:
+        condition = Condition(str(facts["camera"]), int(facts["iso"]))
+        sides = int(facts["height"]), int(facts["width"])
+        scene, split = str(facts["scene"]), str(facts["split"])
+        origin = origin_of(facts)
+    except (KeyError, ValueError, TypeError) as error:
+        raise UsageError(f"{name} is not a pair of make-pairs: {type(error).__name__} {error}") from None
+    return EncodedPair(condition, scene, split, name, origin, sides, read)
+
+
 def require(module: str, extra: str) -> Any:
-    """The module of an optional package; raises UsageError telling how to install it."""
+    """The module of an optional package; raises UsageError with the command that installs it."""
     try:
         return import_module(module)
     except ImportError:
-        raise UsageError(
-            f"container {extra} needs the package {module}", f"pip install 'nmflowgan-cli[{extra}]'"
-        ) from None
+        package = module.partition(".")[0]
+        raise UsageError(f"{extra} needs the package {package}", f"pip install {package}") from None

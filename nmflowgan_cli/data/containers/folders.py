@@ -1,4 +1,4 @@
-"""Pairs as files of their own, in the folders of a layout."""
+"""Container of separate PNG files in the folders of a layout."""
 
 import csv
 import io
@@ -9,10 +9,8 @@ from typing import Any
 
 from nmflowgan_cli.data.containers.base import Container, Sample, Volume
 from nmflowgan_cli.data.layouts import Label, Layout
-from nmflowgan_cli.data.manifest import MANIFEST_NAMES
-from nmflowgan_cli.imaging import atomic_write
-
-COLUMNS = ("clean", "noisy", "camera", "iso", "scene", "split")
+from nmflowgan_cli.data.manifest import MANIFEST_COLUMNS, MANIFEST_NAMES
+from nmflowgan_cli.files import write_whole
 
 
 class FolderContainer(Container):
@@ -37,7 +35,7 @@ class FolderContainer(Container):
                 clean, noisy = (self.root / path for path in self.layout.paths(sample.label))
                 for path, data in ((clean, sample.clean), (noisy, sample.noisy)):
                     written.append(path)
-                    _write(path, data)
+                    write_whole(path, data)
         except BaseException:  # an interruption, too, leaves no clean patch without its noisy one
             for path in written:
                 path.unlink(missing_ok=True)
@@ -48,11 +46,11 @@ class FolderContainer(Container):
         """manifest.csv, and BasicSR's list of pairs if the layout has one."""
         text = io.StringIO(newline="")
         rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(COLUMNS)
-        rows.writerows([record[column] for column in COLUMNS] for record in records)
-        _write(self.root / MANIFEST_NAMES[0], text.getvalue().encode())
+        rows.writerow(MANIFEST_COLUMNS)
+        rows.writerows([record[column] for column in MANIFEST_COLUMNS] for record in records)
+        write_whole(self.root / MANIFEST_NAMES[0], text.getvalue().encode())
         for path, lines in _meta_info(records, self.layout.meta_info).items():
-            _write(self.root / path, "".join(lines).encode())
+            write_whole(self.root / path, "".join(lines).encode())
 
 
 def _meta_info(records: Sequence[Mapping[str, Any]], pattern: str) -> dict[str, list[str]]:
@@ -62,7 +60,3 @@ def _meta_info(records: Sequence[Mapping[str, Any]], pattern: str) -> dict[str, 
         shape = f"({record['height']},{record['width']},3)"
         files[pattern.format(split=record["split"])].append(f"{record['key']}.png {shape}\n")
     return files
-
-
-def _write(path: Path, data: bytes) -> None:
-    atomic_write(path, lambda file: file.write(data))

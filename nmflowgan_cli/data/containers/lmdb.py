@@ -1,4 +1,4 @@
-"""LMDB databases as BasicSR and NAFNet read them: one of clean and one of noisy patches, with the same keys.
+"""Container of LMDB databases for BasicSR and NAFNet: one of clean and one of noisy patches, with the same keys.
 
 Values are PNG files. meta_info.txt in each database lists the keys as `key.png (h,w,c) level`; the two are identical.
 https://github.com/XPixelGroup/BasicSR, basicsr/utils/lmdb_util.py and basicsr/data/data_util.py.
@@ -7,13 +7,16 @@ https://github.com/XPixelGroup/BasicSR, basicsr/utils/lmdb_util.py and basicsr/d
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from nmflowgan_cli.data.containers.base import Container, Sample, Volume, require
+from nmflowgan_cli.data.containers.base import Container, EncodedPair, Sample, Volume, pair_of, require
 from nmflowgan_cli.data.layouts import Label, Layout
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.imaging import PNG_OPTIONS, atomic_write
+from nmflowgan_cli.files import write_whole
+from nmflowgan_cli.imaging import PNG_OPTIONS
+from nmflowgan_cli.journal import DONE, records
 
 FIRST_MAP = 2**26
 """Bytes of address space a database begins with; it doubles when it is full."""
@@ -59,8 +62,7 @@ class LMDBContainer(Container):
             for side in ("clean", "noisy"):
                 lines[record[side]].append(f"{record['key']}.png {shape} {PNG_OPTIONS['compress_level']}\n")
         for path, listed in lines.items():
-            text = "".join(sorted(listed)).encode()
-            atomic_write(self.root / path / META_INFO, lambda file, text=text: file.write(text))
+            write_whole(self.root / path / META_INFO, "".join(sorted(listed)).encode())
 
     def close(self) -> None:
         self._open.clear()
@@ -97,3 +99,41 @@ class LMDBContainer(Container):
             yield
         except self.lmdb.Error as error:
             raise OSError(None, str(error)) from None
+
+
+def read_lmdb(journal: Path) -> list[EncodedPair]:
+    """The pairs that the journal beside the databases records, by split and key.
+
+    Raises UsageError for a database that is missing or damaged, and where lmdb is missing.
+    """
+    last = {(str(record.get("split")), str(record.get("key"))): record for record in records(journal)}
+    done = [record for _, record in sorted(last.items()) if record.get("status") == DONE]
+    return [_recorded(record, journal.parent) for record in done]
+
+
+def _recorded(record: Mapping[str, Any], root: Path) -> EncodedPair:
+    name = f"{record['noisy']}#{record['key']}"
+    key, clean, noisy = (str(record[each]) for each in ("key", "clean", "noisy"))
+
+    def read() -> tuple[bytes, bytes]:
+        return _value(root / clean, key), _value(root / noisy, key)
+
+    return pair_of(record, name, read)
+
+
+def _value(path: Path, key: str) -> bytes:
+    with _reading(path).begin() as transaction:
+        value = transaction.get(key.encode())
+    if value is None:
+        raise UsageError(f"{path} holds no {key}, which its journal lists", "make it again with --resume")
+    return value
+
+
+@lru_cache(maxsize=8)
+def _reading(path: Path) -> Any:
+    """The database opened once for reading; other processes may read it, too."""
+    lmdb = require("lmdb", "lmdb")
+    try:
+        return lmdb.open(str(path), readonly=True, lock=False, create=False)
+    except lmdb.Error as error:
+        raise UsageError(f"{path} is not a database, or is damaged: {error}") from None

@@ -1,4 +1,4 @@
-"""Critics: networks that tell real noise from made noise, given the clean picture.
+"""Critics: networks that discriminate real from synthetic noise, given the clean picture.
 
 `PaperCritic` is the paper's (Han & Yu, section III-D, https://arxiv.org/abs/2312.10112);
 `PatchCritic` is a small one that judges every neighbourhood for itself.

@@ -1,4 +1,4 @@
-"""The 8x8 blocks of JPEG: at their edges the noise of a camera's own pictures is a little stronger, and less alike.
+"""The 8x8 blocks of JPEG, at whose edges the noise of a camera's own pictures is slightly stronger, less correlated.
 
 Every block is quantised apart from its neighbours. Wallace, "The JPEG Still Picture Compression Standard" (1992),
 https://doi.org/10.1109/30.125072.
@@ -10,11 +10,11 @@ from torch import Tensor
 BLOCK = 8
 """Side of a block, pixels."""
 EDGES = 4
-"""Kinds of pixels that are told apart: on the first and last column, the first and last row of a block."""
+"""Features of a pixel: on the first and last column, on the first and last row of its block."""
 
 
 def edge_map(samples: int, height: int, width: int, device: torch.device | None = None) -> Tensor:
-    """Which edges of its block a pixel lies on: float32 (samples, 4, height, width), 0 or 1; blocks start at 0, 0."""
+    """Edges of its block that a pixel lies on: float32 (samples, 4, height, width), 0 or 1; blocks start at 0, 0."""
     rows = torch.arange(height, device=device)[:, None].expand(height, width) % BLOCK
     columns = torch.arange(width, device=device).expand(height, width) % BLOCK
     edges = torch.stack([columns == 0, columns == BLOCK - 1, rows == 0, rows == BLOCK - 1])

@@ -23,6 +23,7 @@ from torch.nn import functional
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, refuse_unknown_parts
+from nmflowgan_cli.models.extension import camera_mixtures, extended_inputs
 from nmflowgan_cli.models.flow import (
     LEVELS,
     Bijection,
@@ -205,6 +206,7 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
     """
 
     uses_uniform = False
+    has_density = True
 
     def __init__(
         self,
@@ -249,7 +251,23 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
             return clean
         return torch.cat([clean, functional.max_pool2d(given.place, bayer.CELL, ceil_mode=True)], 1)
 
-    def nll(self, noisy: Tensor, given: Given, uniform: Tensor | float = 0.5) -> Tensor:
+    def nll(self, clean: Tensor, noisy: Tensor, code: Code, fields: Fields) -> Tensor:
+        """See NoiseModel; that of the likeliest Bayer phase, which real patches do not tell."""
+        number = bayer.SITES if self.rendering == "plain" else 1
+        phases = [torch.full((len(clean),), phase, device=clean.device) for phase in range(number)]
+        of_phases = [self.flow_nll(noisy, self.given(clean, code, phase), fields.latent) for phase in phases]
+        return torch.stack(of_phases).amin(0)
+
+    def extended(self, vocabulary: Vocabulary) -> dict[str, Tensor]:
+        """See NoiseModel."""
+        cameras, state = camera_mixtures(self.vocabulary, vocabulary), dict(self.state_dict())
+        for name, module in self.named_modules():
+            if isinstance(module, CodeNet):
+                key = f"{name}.layers.0.weight"
+                state[key] = extended_inputs(state[key], (cameras, cameras, torch.eye(2)))
+        return state
+
+    def flow_nll(self, noisy: Tensor, given: Given, uniform: Tensor | float = 0.5) -> Tensor:
         """-ln p(noisy | clean, code) of the flow in nats, summed over each sample, of shape (N,).
 
         `noisy`: (N, 3, H, W) counts. Integer counts want `uniform` noise in [0, 1) to dequantise them;

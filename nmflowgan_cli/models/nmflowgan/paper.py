@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, Window, refuse_unknown_parts
+from nmflowgan_cli.models.extension import camera_mixtures, extended_inputs, extended_table, iso_mixtures
 from nmflowgan_cli.models.flow import (
     LEVELS,
     Chain,
@@ -208,6 +209,7 @@ class PaperNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
     """
 
     geometry = Geometry(multiple=16, context=96, border=0)
+    has_density = True
 
     def __init__(
         self,
@@ -238,7 +240,24 @@ class PaperNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
     def signal_dependent_layers(self) -> list[SignalDependent]:
         return [layer for layer in self.conditional_layers if isinstance(layer, SignalDependent)]
 
-    def nll(self, noisy: Tensor, given: Given, uniform: Tensor) -> Tensor:
+    def nll(self, clean: Tensor, noisy: Tensor, code: Code, fields: Fields) -> Tensor:
+        """See NoiseModel; the clean picture is dequantised, too, as in training."""
+        return self.flow_nll(noisy, self.given(clean, code, fields), fields.latent)
+
+    def extended(self, vocabulary: Vocabulary) -> dict[str, Tensor]:
+        """See NoiseModel."""
+        cameras, isos = camera_mixtures(self.vocabulary, vocabulary), iso_mixtures(self.vocabulary, vocabulary)
+        state = dict(self.state_dict())
+        for name, module in self.named_modules():
+            if isinstance(module, CodeNet):
+                key = f"{name}.first.weight"
+                state[key] = extended_inputs(state[key], (isos, cameras))
+            elif isinstance(module, ConditionalLinear):
+                for key in (f"{name}.log_scale", f"{name}.bias"):
+                    state[key] = extended_table(state[key], isos, cameras)
+        return state
+
+    def flow_nll(self, noisy: Tensor, given: Given, uniform: Tensor) -> Tensor:
         """-ln p(noisy | clean, code) of the flow in nats, summed over each sample, of shape (N,). Paper section III-B.
 
         `noisy`: (N, 3, H, W) integer counts, which `uniform` (of the same shape, in [0, 1)) dequantises;

@@ -1,4 +1,4 @@
-"""What of a pixel's place its noise depends on, which is a matter of how the picture was rendered from the sensor.
+"""Features of a pixel's place, by the way in which the picture was rendered from the sensor.
 
 plain: demosaiced, and otherwise left alone (SIDD). The noise alternates with the Bayer site of the pixel.
 camera: by the camera itself, which denoises, sharpens and compresses (PolyU). The noise follows the texture around the
@@ -18,13 +18,13 @@ RENDERINGS: tuple[Rendering, ...] = ("plain", "camera")
 FEATURES = {"plain": bayer.SITES, "camera": jpeg_blocks.EDGES + texture.FEATURES}
 """Channels of `place`."""
 PERIOD = {"plain": bayer.CELL, "camera": jpeg_blocks.BLOCK}
-"""After so many pixels positions repeat: windows of a picture begin at multiples of it."""
+"""Pixels after which positions repeat: windows of a picture begin at multiples of it."""
 REACH = {"plain": 0, "camera": texture.REACH}
-"""How far a pixel can be that matters to the place of another."""
+"""Pixels around a pixel that its place depends on."""
 
 
 def place(rendering: Rendering, clean: Tensor, phase: Tensor | None = None) -> Tensor:
-    """What is known of the place of each pixel, (N, FEATURES, H, W), from the clean picture in the flow domain.
+    """The features of the place of each pixel, (N, FEATURES, H, W), from the clean picture in the flow domain.
 
     `phase`: (N,) Bayer phase of the upper left pixel, 0 by default; blocks begin at the upper left pixel.
     """

@@ -44,6 +44,6 @@ class Unchanged(nn.Module):
 
 
 def reach(levels: int) -> int:
-    """How many pixels away a pixel can be that matters to another: each level has two convolutions down and two up."""
+    """The receptive field in pixels each way: each level has two convolutions down and two up."""
     cells = sum(2 * 2**level * (2 if level < levels - 1 else 1) for level in range(levels)) + 2 ** (levels - 1)
     return bayer.CELL * cells

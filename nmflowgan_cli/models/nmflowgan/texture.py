@@ -1,4 +1,4 @@
-"""How much texture the clean picture has around a pixel: a camera that denoises leaves more noise where it finds more.
+"""Texture of the clean picture around a pixel: a camera that denoises leaves more noise in textured areas.
 
 Logarithms of the energy of two wavelet scales (a trous, with the binomial filter 1 4 6 4 1), averaged over windows.
 Noise of cameras' own pictures follows it closely: over blocks of 16 pixels of PolyU the residual of ln(std) falls from
@@ -15,7 +15,7 @@ from nmflowgan_cli.models.flow import LEVELS
 
 FEATURES = 3
 REACH = 12
-"""How far a pixel can be that matters to another: the coarse scale reaches 2 + 4 pixels, its window 6."""
+"""The receptive field in pixels each way: the coarse scale reaches 2 + 4 pixels, its window 6."""
 FAINTEST = 0.05
 """Energy in squared counts below which there is no texture, but the rounding of the picture."""
 BUSIEST = 25.0
@@ -25,7 +25,7 @@ STEEPEST = 40.0
 
 
 def texture(clean: Tensor) -> Tensor:
-    """Of clean pictures (N, 3, H, W) in the flow domain: fine scale near by, fine and coarse scale around.
+    """The features of clean pictures (N, 3, H, W) in the flow domain: fine scale near by, fine and coarse scale around.
 
     Returns float32 (N, 3, H, W), from -0.75 (none) to 0.8.
     """
@@ -37,7 +37,7 @@ def texture(clean: Tensor) -> Tensor:
 
 
 def edges(clean: Tensor) -> Tensor:
-    """Where clean counts (N, 3, H, W) have sharp edges: bool (N, 1, H, W).
+    """The mask of sharp edges in clean counts (N, 3, H, W): bool (N, 1, H, W).
 
     There the difference of a pair is sharpening, and shots that do not quite cover each other, more than noise.
     """

@@ -61,7 +61,8 @@ def likeliest_phases(model: LiteNMFlowGAN, clean: Tensor, noisy: Tensor, code: C
     rows, columns = slice(top, top + PHASE_WINDOW), slice(left, left + PHASE_WINDOW)
     clean, noisy = clean[:, :, rows, columns], noisy[:, :, rows, columns]
     nll = [
-        model.nll(noisy, model.given(clean, code, torch.full_like(code.log_iso, phase).long())) for phase in range(4)
+        model.flow_nll(noisy, model.given(clean, code, torch.full_like(code.log_iso, phase).long()))
+        for phase in range(4)
     ]
     return torch.stack(nll, 1).argmin(1)
 

@@ -1,6 +1,7 @@
-"""The adversarial losses, their gradient penalties, and the second moments of noise patches."""
+"""Adversarial losses with their gradient penalties, and the second moments of noise patches."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -57,6 +58,26 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, share: Tensor) 
     between = (share * real + (1 - share) * fake).detach().requires_grad_()
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+class AdversarialLoss(NamedTuple):
+    """The game of a critic and a generator."""
+
+    critic: Callable[[Tensor, Tensor], Tensor]
+    """Of the scores of real and of made noise."""
+    generator: Callable[[Tensor], Tensor]
+    """Of the scores of made noise."""
+    penalty: Callable[[Critic, Tensor, Tensor, Tensor], Tensor]
+    """Of the critic, at real noise, made noise, or shares (N,) of the way between them."""
+
+
+ADVERSARIAL = {
+    "logistic": AdversarialLoss(
+        logistic_critic_loss, logistic_generator_loss, lambda critic, real, _fake, _share: r1_penalty(critic, real)
+    ),
+    "wgan-gp": AdversarialLoss(wasserstein_critic_loss, wasserstein_generator_loss, gradient_penalty),
+}
+"""By the names that recipes give them."""
 
 
 def patch_moments(latents: Tensor, *, side: int = 6) -> Tensor:

@@ -1,12 +1,14 @@
-"""How a model is trained: one frozen recipe, and the presets of the two architectures."""
+"""Recipes of NM-FlowGAN: flow and spatial network by the presets `lite` and `paper`."""
 
-import inspect
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.models.base import PARTS
 from nmflowgan_cli.models.nmflowgan.rendering import Rendering
+from nmflowgan_cli.training.recipe import Recipe
+from nmflowgan_cli.training.sources import DataOptions
 
 Schedule = Literal["smooth", "halving"]
 """How learning rates fall, see schedules.py."""
@@ -16,19 +18,20 @@ simultaneous: both learn in every step and share no gradient. joint: the same, a
 flow through its samples."""
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """All numbers of a training. Steps count batches; learning rates are those at the start."""
+class NMFlowGANRecipe(Recipe):
+    """A training of flow, spatial network and critic."""
+
+    RATES: ClassVar[tuple[str, ...]] = ("flow_rate", "spatial_rate", "critic_rate")
 
     architecture: Literal["lite", "paper"]
-    steps: int
     flow_until: int
     """The flow learns by likelihood in steps 0 .. flow_until."""
     spatial_from: int
     """Spatial network and critic play from this step on."""
-    batch: int
-    patch: int
-    """Side of the square patches, pixels."""
     flow_rate: float
     spatial_rate: float
     critic_rate: float
@@ -51,7 +54,7 @@ class Recipe:
     strategy: Strategy
     adversarial_share: float
     """What a unit of the generator's loss is worth in nats a value, where it reaches the flow (joint)."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """In which spatial network and critic calculate in training; their parameters and the penalty are float32."""
     rendered: Rendering = "plain"
     """How the pictures were rendered."""
@@ -59,6 +62,7 @@ class Recipe:
     """Parts that the model goes without, of `models.base.PARTS`."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for part in self.ablate:
             if part not in PARTS:
                 raise UsageError(f"--ablate {part!r} is no part of the model", f"one of {', '.join(PARTS)}")
@@ -66,10 +70,24 @@ class Recipe:
             raise UsageError("without gan there are no steps of the spatial network")
         if self.patch % 16 or self.patch < 32:
             raise UsageError(f"patch {self.patch} does not fit the networks", "a multiple of 16, from 32")
-        if self.batch < 1 or self.steps < 1:
-            raise UsageError(f"batch {self.batch} and steps {self.steps} must be at least 1")
         if not 0 <= self.spatial_from <= self.steps or not 0 <= self.flow_until <= self.steps:
             raise UsageError("the parts of the training lie outside of its steps", f"steps 0 to {self.steps}")
+
+    def model_options(self) -> dict[str, Any]:
+        """The parts to leave out; `lite` also has to know how the pictures were rendered."""
+        rendered = {"rendered": self.rendered} if self.architecture == "lite" else {}
+        return {"without": list(self.ablate), **rendered}
+
+    def going_on(self, options: Mapping[str, Any]) -> Self:
+        """The recipe for the model of a header, without what that goes without; UsageError for an ablation."""
+        if self.ablate:
+            raise UsageError("--ablate builds a new model, --init takes one as it is", "leave one of them out")
+        recipe = replace(self, rendered=options.get("rendered", self.rendered))
+        return without(recipe, options.get("without", ()))
+
+    def data(self, wanted: DataOptions) -> DataOptions:
+        """The data, cropped where the positions of their rendering repeat."""
+        return replace(wanted, rendered=self.rendered)
 
 
 def lite(
@@ -80,14 +98,16 @@ def lite(
     patch: int = 64,
     rendered: Rendering = "plain",
     strategy: Strategy = "two-stage",
-) -> Recipe:
+    ablate: Sequence[str] = (),
+    precision: Precision = "float32",
+) -> NMFlowGANRecipe:
     """First the flow, then the spatial network in whitened space: logistic loss with a light R1 penalty.
 
     With the other strategies both learn in all of max(flow_steps, spatial_steps) steps.
     """
     two_stage = strategy == "two-stage"
     steps = flow_steps + spatial_steps if two_stage else max(flow_steps, spatial_steps)
-    return Recipe(
+    recipe = NMFlowGANRecipe(
         architecture="lite",
         steps=steps,
         flow_until=flow_steps if two_stage else steps,
@@ -110,16 +130,25 @@ def lite(
         # A logit stands for 4 x 4 pixels.
         adversarial_share=1 / (3 * 4 * 4),
         rendered=rendered,
+        precision=precision,
     )
+    return without(recipe, ablate)
 
 
-def paper(*, steps: int = 200_000, batch: int = 128, strategy: Strategy = "simultaneous") -> Recipe:
+def paper(
+    *,
+    steps: int = 200_000,
+    batch: int = 128,
+    strategy: Strategy = "simultaneous",
+    ablate: Sequence[str] = (),
+    precision: Precision = "float32",
+) -> NMFlowGANRecipe:
     """The paper's recipe: flow and U-Net together, WGAN-GP with five critic steps for each generator step.
 
     Rates are halved every 10 of 40 epochs, that is at each quarter of the steps. two-stage: half of the steps each.
     """
     two_stage = strategy == "two-stage"
-    return Recipe(
+    recipe = NMFlowGANRecipe(
         architecture="paper",
         steps=steps,
         flow_until=steps // 2 if two_stage else steps,
@@ -141,40 +170,18 @@ def paper(*, steps: int = 200_000, batch: int = 128, strategy: Strategy = "simul
         strategy=strategy,
         # The paper adds the score of a patch to the nats of all of its values.
         adversarial_share=1 / (3 * 96 * 96),
+        precision=precision,
     )
+    return without(recipe, ablate)
 
 
-def preset(name: Literal["lite", "paper"], **changes: Any) -> Recipe:
-    """The recipe of that name with `changes`; raises UsageError for one that it does not have."""
-    make = {"lite": lite, "paper": paper}[name]
-    unknown = changes.keys() - inspect.signature(make).parameters.keys()
-    if unknown:
-        flags = ", ".join(f"--{flag.replace('_', '-')}" for flag in sorted(unknown))
-        raise UsageError(f"the preset {name} has no {flags}", "see nmflowgan train --help")
-    return make(**changes)
+Chosen = TypeVar("Chosen", bound=NMFlowGANRecipe)
 
 
-def without(recipe: Recipe, parts: tuple[str, ...]) -> Recipe:
-    """The recipe of the model without `parts`; without gan the steps of the spatial network go too."""
+def without(recipe: Chosen, parts: Sequence[str]) -> Chosen:
+    """The recipe of the model without `parts`, each once; without gan the steps of the spatial network go too."""
+    parts = tuple(dict.fromkeys(parts))
     if "gan" in parts:
         steps = recipe.flow_until
         recipe = replace(recipe, steps=steps, spatial_from=steps)
     return replace(recipe, ablate=parts)
-
-
-def scaled(recipe: Recipe, factor: float) -> Recipe:
-    """The recipe with `factor` on all learning rates; raises UsageError unless it is positive."""
-    if not 0 < factor < float("inf"):
-        raise UsageError(f"--rate {factor} is no factor on the learning rates", "a positive number, like 0.3")
-    rates = {name: factor * getattr(recipe, name) for name in ("flow_rate", "spatial_rate", "critic_rate")}
-    return replace(recipe, **rates)
-
-
-def settings(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain values, which a checkpoint remembers."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(recipe).items()}
-
-
-def to_toml(recipe: Recipe) -> str:
-    """The recipe as TOML, a line a number."""
-    return "\n".join(f"{name} = {value!r}" for name, value in settings(recipe).items()).replace("'", '"')

@@ -78,7 +78,7 @@ def test_nll_is_a_density(model):
     colours = torch.cartesian_prod(*ranges)[:, :, None, None]
     batch = len(colours)
     given = model.given(clean.expand(batch, -1, -1, -1), type(code)(*(f.expand(batch, *f.shape[1:]) for f in code)))
-    total = (-model.nll(colours, given).double()).exp().sum() * 5**3
+    total = (-model.flow_nll(colours, given).double()).exp().sum() * 5**3
     assert total.item() == pytest.approx(1, abs=0.01)
 
 
@@ -163,6 +163,6 @@ def test_an_unknown_rendering_is_refused():
 def test_one_gradient_step_reaches_everything(model):
     clean, fields = picture(8, 8)
     given = model.given(clean, code_of(("IP", 800)))
-    (model.nll(clean + 1, given).sum() + model.correlate(fields.latent, given).square().sum()).backward()
+    (model.flow_nll(clean + 1, given).sum() + model.correlate(fields.latent, given).square().sum()).backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
     model.zero_grad()

@@ -10,8 +10,8 @@ import torch
 from nmflowgan_cli.checkpoints.official import IGNORED, VOCABULARY, official_name
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import ConditionError
-from nmflowgan_cli.models.base import Fields, Window, encode
-from nmflowgan_cli.models.flow import Code, dequantisation_log_det, dequantise
+from nmflowgan_cli.models.base import Code, Fields, Window, encode
+from nmflowgan_cli.models.flow import dequantisation_log_det, dequantise
 from nmflowgan_cli.models.nmflowgan.paper import ConditionalLinear, PaperNMFlowGAN, SignalDependent, StructureAware
 from nmflowgan_cli.synthesis.engine import synthesize
 
@@ -93,7 +93,7 @@ def test_likelihood_is_the_density_of_the_dequantised_noise(model):
     log_density = torch.distributions.Normal(mean, deviation).log_prob(noise).flatten(1).sum(1)
     expected = -(log_density + dequantisation_log_det(noisy))
     torch.testing.assert_close(
-        model.nll(noisy, model.given(clean, code, fields), uniform), expected, rtol=1e-4, atol=1e-2
+        model.flow_nll(noisy, model.given(clean, code, fields), uniform), expected, rtol=1e-4, atol=1e-2
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.training.nmflowgan import recipe
 from nmflowgan_cli.training.nmflowgan.schedules import flow_factor, game_factor
+from nmflowgan_cli.training.recipe import open_recipe
 
 
 def test_halving_is_that_of_the_paper():
@@ -26,16 +27,16 @@ def test_smooth_schedules_fall_from_one_to_their_end(factor, end):
 
 @pytest.mark.parametrize("name", ["lite", "paper"])
 def test_strategies_say_who_learns_when(name):
-    two_stage = recipe.preset(name, strategy="two-stage")
+    two_stage = open_recipe(name, strategy="two-stage")
     assert two_stage.flow_until == two_stage.spatial_from < two_stage.steps
     for strategy in ("simultaneous", "joint"):
-        chosen = recipe.preset(name, strategy=strategy)
+        chosen = open_recipe(name, strategy=strategy)
         assert (chosen.spatial_from, chosen.flow_until) == (0, chosen.steps)
 
 
 def test_without_gan_only_the_flow_learns():
     for name in ("lite", "paper"):
-        whole = recipe.preset(name)
+        whole = open_recipe(name)
         chosen = recipe.without(whole, ("gan",))
         assert chosen.steps == chosen.flow_until == chosen.spatial_from == whole.flow_until
     with pytest.raises(UsageError, match="'unet' is no part of the model"):
@@ -44,6 +45,6 @@ def test_without_gan_only_the_flow_learns():
 
 def test_a_recipe_is_toml():
     chosen = recipe.without(recipe.paper(strategy="joint"), ("sal", "sdl"))
-    values = tomllib.loads(recipe.to_toml(chosen))
-    assert values == recipe.settings(chosen)
+    values = tomllib.loads(chosen.to_toml())
+    assert values == chosen.settings()
     assert (values["ablate"], values["strategy"], values["betas"]) == (["sal", "sdl"], "joint", [0.9, 0.999])

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from learners import learner_of
 
 from nmflowgan_cli.checkpoints.build import load_model, parameter_count
 from nmflowgan_cli.checkpoints.format import Header, read_header
@@ -12,10 +13,12 @@ from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.simulate import Simulator
 from nmflowgan_cli.models.base import Fields, encode
 from nmflowgan_cli.models.nmflowgan.paper import PaperNMFlowGAN
-from nmflowgan_cli.training.loop import RunOptions, train
+from nmflowgan_cli.training.loop import RunOptions
 from nmflowgan_cli.training.nmflowgan import recipe
-from nmflowgan_cli.training.nmflowgan.learners import model_options, trainee
-from nmflowgan_cli.training.nmflowgan.steps import LARGEST_ADVERSARIAL, AdversarialStep, LikelihoodStep
+from nmflowgan_cli.training.nmflowgan.adversarial import LARGEST_ADVERSARIAL, AdversarialStep
+from nmflowgan_cli.training.nmflowgan.likelihood import LikelihoodStep
+from nmflowgan_cli.training.recipe import open_recipe
+from nmflowgan_cli.training.run import model_options, train_model
 
 WIDTHS = {"lite": (8, 8), "paper": (2, 2, 2, 2, 2)}
 
@@ -27,13 +30,13 @@ def source(patch):
 
 def tiny(name, strategy, *parts):
     changes = {"flow_steps": 2, "spatial_steps": 2, "patch": 32} if name == "lite" else {"steps": 5}
-    return recipe.without(recipe.preset(name, batch=2, strategy=strategy, **changes), parts)
+    return recipe.without(open_recipe(name, batch=2, strategy=strategy, **changes), parts)
 
 
-def learner_of(chosen):
+def awake(chosen):
+    """A small learner whose flow is not the identity."""
     torch.manual_seed(0)
-    options = {**model_options(chosen), "widths": WIDTHS[chosen.architecture]}
-    learner = trainee(chosen, source(chosen.patch).vocabulary(10), options)
+    learner = learner_of(chosen, source(chosen.patch).vocabulary(10), widths=WIDTHS[chosen.architecture])
     for parameter in learner.flow.parameters():
         parameter.data += 0.01 * torch.randn_like(parameter)
     return learner
@@ -45,7 +48,7 @@ def batch_of(chosen):
 
 def flow_gradient(chosen):
     """The norm of the gradient that the generator's step leaves to the flow."""
-    learner = learner_of(chosen)
+    learner = awake(chosen)
     AdversarialStep(learner, chosen)(batch_of(chosen), chosen.generator_every - 1 + chosen.spatial_from)
     return sum(float(p.grad.norm()) for p in learner.flow.parameters() if p.grad is not None)
 
@@ -63,7 +66,7 @@ def test_joint_training_plays_the_same_game(name):
     views = []
     for strategy in ("simultaneous", "joint"):
         chosen = tiny(name, strategy)
-        learner = learner_of(chosen)
+        learner = awake(chosen)
         torch.manual_seed(1)
         views.append(learner.views(batch_of(chosen)))
     assert views[1].real == pytest.approx(views[0].real)
@@ -73,7 +76,7 @@ def test_joint_training_plays_the_same_game(name):
 def test_the_gradient_passes_the_rounding_of_paper():
     """As if it were not there: d noise / d bias of the last layer is that of the noise before its floor."""
     chosen = tiny("paper", "joint", "gan")
-    learner = learner_of(chosen)
+    learner = awake(chosen)
     last = learner.model.conditional_layers[-1]
     batch = batch_of(chosen)
     torch.manual_seed(2)
@@ -90,7 +93,7 @@ def test_the_gradient_passes_the_rounding_of_paper():
 def test_the_likelihood_stays_in_command_of_a_joint_flow():
     """Unbounded, the adversarial gradient of this training doubled with every step, until it was infinite."""
     chosen = replace(tiny("lite", "joint"), flow_until=30, steps=30)
-    learner = learner_of(chosen)
+    learner = awake(chosen)
     likelihood, game = LikelihoodStep(learner, chosen), AdversarialStep(learner, chosen)
     rng, pairs = np.random.default_rng(0), source(chosen.patch)
     for step in range(30):
@@ -104,7 +107,7 @@ def test_the_likelihood_stays_in_command_of_a_joint_flow():
 def test_joint_gradients_add_up_in_the_step_of_the_flow():
     """The flow's one step takes the sum of both; nothing is left for the step after it."""
     chosen = tiny("lite", "joint")
-    learner, batch = learner_of(chosen), batch_of(chosen)
+    learner, batch = awake(chosen), batch_of(chosen)
     flow = LikelihoodStep(learner, chosen)
     AdversarialStep(learner, chosen)(batch, 0)
     adversarial = {name: p.grad.clone() for name, p in learner.flow.named_parameters() if p.grad is not None}
@@ -136,10 +139,10 @@ VARIANTS = [
 def test_every_variant_trains_and_loads_again(name, parts, strategy, tmp_path):
     chosen = tiny(name, strategy, *parts)
     data = source(chosen.patch)
-    options = {**model_options(chosen), "widths": WIDTHS[name]}
+    options = {**model_options(name, chosen), "widths": WIDTHS[name]}
     header = Header(architecture=name, options=options, vocabulary=data.vocabulary(10))
     run = RunOptions(run=tmp_path, device=torch.device("cpu"))
-    outcome = train(chosen, data, header, run, seed=0, progress=lambda step, metrics: None)
+    outcome = train_model(chosen, data, header, run, seed=0, progress=lambda step, metrics: None)
     assert outcome.weights is not None
     assert read_header(outcome.weights).options.get("without", []) == list(parts)
     model = load_model(outcome.weights)
@@ -171,7 +174,7 @@ def test_each_part_takes_its_parameters_with_it(name):
 def test_two_stage_freezes_the_flow_with_its_statistics(tmp_path):
     """In the second stage the flow is what it was: parameters, and the running statistics of `paper`."""
     chosen = tiny("paper", "two-stage")
-    learner = learner_of(chosen)
+    learner = awake(chosen)
     learner.flow.eval()
     before = {name: tensor.clone() for name, tensor in learner.flow.state_dict().items()}
     AdversarialStep(learner, chosen)(batch_of(chosen), chosen.generator_every - 1 + chosen.spatial_from)
@@ -184,7 +187,7 @@ def test_bfloat16_is_for_the_spatial_network_alone(name):
     views = []
     for precision in ("float32", "bfloat16"):
         chosen = replace(tiny(name, "simultaneous"), precision=precision)
-        learner = learner_of(chosen)
+        learner = awake(chosen)
         for parameter in learner.spatial.parameters():
             parameter.data += 0.05 * torch.randn_like(parameter)
         torch.manual_seed(1)
@@ -202,7 +205,7 @@ def test_bfloat16_is_for_the_spatial_network_alone(name):
 def test_a_seed_gives_the_model_that_it_gave():
     """The order in which layers draw their parameters: numbers of the version before there were ablations."""
     torch.manual_seed(0)
-    model = trainee(recipe.lite(), source(32).vocabulary(10)).model
+    model = learner_of(recipe.lite(), source(32).vocabulary(10)).model
     firsts = [layer.conditioner.layers[0].weight.sum().item() for layer in model.flow.bijections[2:]]
     assert firsts == pytest.approx([-4.219139, 2.182026, -0.230024], rel=1e-5)
 

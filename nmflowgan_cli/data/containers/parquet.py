@@ -1,0 +1,86 @@
+"""Container of Parquet shards: columns `clean` and `noisy` hold PNG files, the others what is known of a pair.
+
+Needs pyarrow (the extra `parquet`).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from nmflowgan_cli.data.containers.base import EncodedPair, FileContainer, Sample, Volume, pair_of, require
+from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.files import replacing
+
+SUFFIX = ".parquet"
+TEXTS = ("key", "camera", "scene", "split", "relative_path", "noise", "weights_sha256")
+NUMBERS = ("iso", "repeat", "top", "left", "height", "width", "frame", "seed")
+PICTURES = ("clean", "noisy")
+
+
+class ParquetContainer(FileContainer):
+    """Shards with the pairs of several pictures, a row group a picture."""
+
+    sharded = True
+    suffix = SUFFIX
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.arrow = require("pyarrow", "parquet")
+        self.parquet = require("pyarrow.parquet", "parquet")
+
+    def write(self, volume: Volume, pictures: Iterable[Sequence[Sample]]) -> list[Path]:
+        path, schema = self.root / self.name(volume), self._schema()
+        with (
+            replacing(path) as temporary,
+            # Noise does not compress, and PNG has tried already.
+            self.parquet.ParquetWriter(temporary, schema, compression="none") as writer,
+        ):
+            for samples in pictures:
+                rows = [_row(sample) for sample in samples]
+                writer.write_table(self.arrow.Table.from_pylist(rows, schema))
+        return [path]
+
+    def _schema(self) -> Any:
+        columns = [(name, self.arrow.string()) for name in TEXTS] + [(name, self.arrow.int64()) for name in NUMBERS]
+        return self.arrow.schema(columns + [(name, self.arrow.binary()) for name in PICTURES])
+
+
+def _row(sample: Sample) -> dict[str, Any]:
+    return {name: sample.facts[name] for name in TEXTS + NUMBERS} | {"clean": sample.clean, "noisy": sample.noisy}
+
+
+def read_parquet(path: Path, root: Path) -> Iterator[EncodedPair]:
+    """The pairs of a shard, in its order; `root`: the folder that names are relative to.
+
+    Raises UsageError for a file that is damaged, or has not the columns of `make-pairs`.
+    """
+    file = _opened(path)
+    missing = {"key", *PICTURES} - set(file.schema_arrow.names)
+    if missing:
+        raise UsageError(f"{path} has no column {min(missing)}", "expected a shard of make-pairs")
+    columns = [name for name in file.schema_arrow.names if name not in PICTURES]
+    for group in range(file.num_row_groups):
+        for index, facts in enumerate(file.read_row_group(group, columns=columns).to_pylist()):
+            name = f"{path.relative_to(root).as_posix()}#{facts['key']}"
+            yield pair_of(facts, name, partial(_pictures, path, group, index))
+
+
+def _pictures(path: Path, group: int, index: int) -> tuple[bytes, bytes]:
+    row = _row_group(path, group)[index]
+    return row["clean"], row["noisy"]
+
+
+@lru_cache(maxsize=4)
+def _row_group(path: Path, group: int) -> list[dict[str, bytes]]:
+    """The pictures of a row group: pairs of one picture are often read one after the other."""
+    return _opened(path).read_row_group(group, columns=list(PICTURES)).to_pylist()
+
+
+def _opened(path: Path) -> Any:
+    parquet, arrow = require("pyarrow.parquet", "parquet"), require("pyarrow", "parquet")
+    try:
+        return parquet.ParquetFile(path)
+    except (arrow.ArrowException, OSError) as error:
+        reason = (str(error).splitlines() or ["?"])[0][:120]
+        raise UsageError(f"{path} is not a Parquet file, or is damaged: {reason}") from None

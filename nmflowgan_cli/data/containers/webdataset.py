@@ -1,0 +1,84 @@
+"""Container of tar shards as webdataset reads them, https://github.com/webdataset/webdataset.
+
+A pair is `<key>.clean.png`, `<key>.noisy.png` and `<key>.json`, which holds everything that is known of it.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from nmflowgan_cli.data.containers.base import EncodedPair, FileContainer, Sample, Volume, pair_of
+from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.files import replacing
+
+SUFFIX = ".tar"
+MEMBERS = ("clean.png", "noisy.png", "json")
+
+
+class WebDatasetContainer(FileContainer):
+    """Shards with the pairs of several pictures."""
+
+    sharded = True
+    suffix = SUFFIX
+
+    def write(self, volume: Volume, pictures: Iterable[Sequence[Sample]]) -> list[Path]:
+        path = self.root / self.name(volume)
+        with replacing(path) as temporary, tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT) as archive:
+            for sample in (sample for samples in pictures for sample in samples):
+                facts = json.dumps(dict(sample.facts)).encode()
+                for suffix, data in zip(MEMBERS, (sample.clean, sample.noisy, facts), strict=True):
+                    _add(archive, f"{sample.label.key}.{suffix}", data)
+        return [path]
+
+
+def read_webdataset(path: Path, root: Path) -> Iterator[EncodedPair]:
+    """The pairs of a shard, in its order; `root`: the folder that names are relative to.
+
+    Raises UsageError for a file that is damaged, or whose members are not those of `make-pairs`.
+    """
+    try:
+        with tarfile.open(path) as archive:
+            members = {member.name: (member.offset_data, member.size) for member in archive if member.isfile()}
+    except (tarfile.TarError, OSError) as error:
+        raise UsageError(f"{path} is not a tar file, or is damaged: {error}") from None
+    keys = [name.removesuffix(".json") for name in members if name.endswith(".json")]
+    if not keys:
+        raise UsageError(f"{path} holds no pairs", f"expected <key>.{', <key>.'.join(MEMBERS)}")
+    for key in keys:
+        name = f"{path.relative_to(root).as_posix()}#{key}"
+        places = [members.get(f"{key}.{suffix}") for suffix in MEMBERS]
+        if None in places:
+            raise UsageError(f"{name} lacks its clean or noisy picture", "the shard is not whole: make it again")
+        clean, noisy, facts = (place for place in places if place)
+        yield pair_of(_facts(path, facts, name), name, partial(_pictures, path, clean, noisy))
+
+
+def _facts(path: Path, place: tuple[int, int], name: str) -> dict[str, object]:
+    try:
+        return dict(json.loads(_read(path, place)))
+    except (ValueError, TypeError):
+        raise UsageError(f"{name}.json is not an object of JSON") from None
+
+
+def _pictures(path: Path, clean: tuple[int, int], noisy: tuple[int, int]) -> tuple[bytes, bytes]:
+    return _read(path, clean), _read(path, noisy)
+
+
+def _read(path: Path, place: tuple[int, int]) -> bytes:
+    offset, size = place
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    """A member without time and owner, so that the same pairs give the same file."""
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(data), 0o644
+    archive.addfile(member, io.BytesIO(data))
