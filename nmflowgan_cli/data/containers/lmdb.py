@@ -5,7 +5,7 @@ https://github.com/XPixelGroup/BasicSR, basicsr/utils/lmdb_util.py and basicsr/d
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from threading import Lock
@@ -110,32 +110,42 @@ def read_lmdb(journal: Path) -> list[EncodedPair]:
     """
     last = {(str(record.get("split")), str(record.get("key"))): record for record in records(journal)}
     done = [record for _, record in sorted(last.items()) if record.get("status") == DONE]
+    incomplete = [name for record in done for name in ("key", "clean", "noisy") if name not in record]
+    if incomplete:
+        raise UsageError(f"{journal} has a record without {incomplete[0]}", "expected the journal of make-pairs")
+    for path in dict.fromkeys(str(record[side]) for record in done for side in ("clean", "noisy")):
+        with _reading(journal.parent / path):
+            pass  # damage is found before the work
     return [_recorded(record, journal.parent) for record in done]
 
 
 def _recorded(record: Mapping[str, Any], root: Path) -> EncodedPair:
-    name = f"{record['noisy']}#{record['key']}"
     key, clean, noisy = (str(record[each]) for each in ("key", "clean", "noisy"))
 
     def read() -> tuple[bytes, bytes]:
         return _value(root / clean, key), _value(root / noisy, key)
 
-    return pair_of(record, name, read)
+    return pair_of(record, f"{noisy}#{key}", read)
 
 
 def _value(path: Path, key: str) -> bytes:
-    """The value of a key; UsageError for a database that is missing or damaged, or lacks it."""
+    with _reading(path) as database, database.begin() as transaction:
+        value = transaction.get(key.encode())
+    if value is None:
+        raise UsageError(f"{path} holds no {key}, which its journal lists", "make it again with --resume")
+    return value
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """The open database; UsageError where it is missing or damaged, and where lmdb is missing."""
     lmdb = require("lmdb", "lmdb")
     try:
         with _ONE, lmdb.open(str(path), readonly=True, lock=False, create=False) as database:
             _refuse_cut_off(path, database)
-            with database.begin() as transaction:
-                value = transaction.get(key.encode())
+            yield database
     except lmdb.Error as error:
         raise UsageError(f"{path} is not a database, or is damaged: {error}") from None
-    if value is None:
-        raise UsageError(f"{path} holds no {key}, which its journal lists", "make it again with --resume")
-    return value
 
 
 def _refuse_cut_off(path: Path, database: Any) -> None:
