@@ -4,13 +4,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Tests run in a process for each core, so each of them computes with one thread.
+PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help demo test clean
+.PHONY: help demo test slow format fix lint types check reference clean
 
 help:
-	@echo "make demo   set up, and put iPhone 7 noise on the photographs in photos/, into demo/"
-	@echo "make test   set up, and run the tests"
-	@echo "make clean  remove demo/ and the virtual environment"
+	@echo "make demo       set up, and put iPhone 7 noise on the photographs in photos/, into demo/"
+	@echo "make test       set up, and run the tests"
+	@echo "make slow       run the slow tests"
+	@echo "make format     check the formatting; make fix applies it"
+	@echo "make lint       run the linter"
+	@echo "make types      run the type checker"
+	@echo "make check      format, lint, types and test: what CI runs"
+	@echo "make reference  write docs/reference.md from the command line itself"
+	@echo "make clean      remove demo/ and the virtual environment"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -31,8 +39,29 @@ demo: $(VENV)/installed
 	@echo "demo: and clean and noisy side by side, at 1:1 and magnified, to demo/side_by_side.png"
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
-	@echo "test: ran the tests of tests/ (the slow ones are run by scripts/slow-tests)"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)
+	@echo "test: ran the tests of tests/; make slow runs the slow ones"
+
+slow: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 scripts/slow-tests $(PARALLEL)
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+
+fix: $(VENV)/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+
+types: $(VENV)/installed-dev
+	$(BIN)/pyright
+
+check: format lint types test
+
+reference: $(VENV)/installed-dev
+	$(BIN)/python scripts/reference.py
 
 clean:
 	rm -rf demo $(VENV)

@@ -1,8 +1,9 @@
 """Camera noise on the fly: a callable for the data loader of a denoiser's training."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, SupportsIndex, TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import PictureError
+from nmflowgan_cli.imaging import luma
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import resolve_device
@@ -18,12 +20,16 @@ from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.patch_sampling import sample_whole
 from nmflowgan_cli.synthesis.weights import find_weights
 
-Pictures = TypeVar("Pictures", NDArray[np.uint8], Tensor)
+Pictures = TypeVar("Pictures", bound=NDArray[Any] | Tensor)
 Wanted = str | int | Sequence[str | int]
+Index = SupportsIndex | Iterable[SupportsIndex]
+
+ARRAY_TYPES = (np.uint8, np.float16, np.float32, np.float64)
+HALF_A_COUNT = 0.5 / 255
 
 
 class Noisy(NamedTuple):
-    """Noisy pictures, and what camera and ISO each of them got."""
+    """Noisy pictures, and the camera and ISO of each."""
 
     pictures: Any
     conditions: list[Condition]
@@ -32,9 +38,14 @@ class Noisy(NamedTuple):
 class AddCameraNoise:
     """Adds the noise of a camera to clean patches, as the weights would in `synthesize`.
 
-    Takes NumPy arrays (H, W, 3) or (N, H, W, 3), uint8 RGB, and tensors (3, H, W) or (N, 3, H, W), uint8 or floating
-    point in [0, 1]; returns the same kind, rounded to whole counts and clipped as any picture in a file is. Arrays are
-    computed on `device`, tensors where they are. Patches are taken whole, not in tiles.
+    Takes NumPy arrays (H, W, 3) RGB, (H, W, 1) or (H, W) grey, or batches (N, H, W, 3) or (N, H, W, 1); and tensors
+    (3, H, W) or (1, H, W), or batches (N, 3, H, W) or (N, 1, H, W). Values are uint8, or floating point in [0, 1];
+    those outside by less than half a count (0.5 / 255) are clipped. Returns the same shape and type (subclasses of
+    Tensor included), rounded to whole counts and clipped as any picture in a file is. Arrays are computed on `device`,
+    tensors where they are. Patches are taken whole, not in tiles.
+
+    A grey picture gets the noise of the RGB picture with three channels like it, whose luma (ITU-R BT.601, rounded) is
+    returned: as `synthesize` makes grey pictures.
 
     `camera`, `iso`: one, several, "random", or for the ISO a range "100-3200"; drawn anew for each picture.
 
@@ -47,10 +58,13 @@ class AddCameraNoise:
     Where several processes train with one seed of torch's, as under torchrun, give each its own `seed`.
 
     Weights are loaded at the first call, once a process; what is pickled is only what was asked for. Raises
-    WeightsError and ConditionError when made, PictureError when called with something else.
+    WeightsError and ConditionError when made, PictureError when called with something else, or with values that are
+    not in [0, 1].
 
     >>> from nmflowgan_cli import AddCameraNoise
     >>> noise = AddCameraNoise("isp", camera="IP", iso="100-800", seed=1)
+    >>> noise
+    AddCameraNoise('isp', camera='IP', iso='100-800', seed=1)
     >>> noise(np.full((8, 8, 3), 90, np.uint8), index=5).shape
     (8, 8, 3)
     """
@@ -67,24 +81,29 @@ class AddCameraNoise:
     ) -> None:
         cameras, isos = _texts(camera), _texts(iso)
         self.weights = find_weights(None if weights is None else str(weights), cameras, cache_dir=cache_dir)
-        self.seed = seed
+        self.camera, self.iso, self.seed = camera, iso, seed
         self.device = resolve_device(device)
         self._choices = choices(self.weights.vocabulary, cameras, isos)
+        self._name = self.weights.name if weights is None else str(weights)
         self._models: dict[torch.device, NoiseModel] = {}
         self._seen = 0
 
-    def __call__(self, clean: Pictures, *, index: int | Sequence[int] | None = None, repeat: int = 0) -> Pictures:
-        """The noisy pictures. `index`: of the picture in its data set, or of each picture of the batch."""
+    def __repr__(self) -> str:
+        return f"AddCameraNoise({self._name!r}, camera={self.camera!r}, iso={self.iso!r}, seed={self.seed})"
+
+    def __call__(self, clean: Pictures, *, index: Index | None = None, repeat: int = 0) -> Pictures:
+        """The noisy pictures. `index`: of the picture in its data set, or of each picture of the batch; any integers
+        (of Python, NumPy or torch)."""
         return self.with_conditions(clean, index=index, repeat=repeat).pictures
 
-    def with_conditions(self, clean: Any, *, index: int | Sequence[int] | None = None, repeat: int = 0) -> Noisy:
-        """The noisy pictures, with the camera and the ISO that each got."""
-        batch, single = _batch(clean, self.device)
+    def with_conditions(self, clean: Any, *, index: Index | None = None, repeat: int = 0) -> Noisy:
+        """The noisy pictures, with the camera and the ISO of each."""
+        batch = _batch(clean, self.device)
         names = self._names(len(batch), index)
         conditions = [self._choices.draw(self.seed, name, repeat) for name in names]
         keys = [picture_key(self.seed, name, repeat) for name in names]
-        noisy = sample_whole(self._model(batch.device), batch, conditions, keys)
-        return Noisy(_like(noisy[0] if single else noisy, clean), conditions)
+        noisy = sample_whole(self._model(batch.device), batch.expand(-1, 3, -1, -1), conditions, keys)
+        return Noisy(_like(noisy if batch.shape[1] == 3 else _luma(noisy), clean), conditions)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_models": {}}
@@ -94,10 +113,10 @@ class AddCameraNoise:
             self._models[device] = self.weights.load().to(device)
         return self._models[device]
 
-    def _names(self, count: int, index: int | Sequence[int] | None) -> list[str]:
-        """What the random numbers of each picture are named after."""
+    def _names(self, count: int, index: Index | None) -> list[str]:
+        """The names of the random numbers of each picture."""
         if index is not None:
-            indices = [index] if isinstance(index, int) else [int(number) for number in index]
+            indices = _indices(index)
             if len(indices) != count:
                 raise PictureError(f"{len(indices)} indices for {count} pictures", "one index a picture")
             return [f"index {number}" for number in indices]
@@ -111,38 +130,82 @@ def _texts(wanted: Wanted) -> list[str]:
     return [str(wanted)] if isinstance(wanted, str | int) else [str(one) for one in wanted]
 
 
-def _batch(clean: Any, device: torch.device) -> tuple[Tensor, bool]:
-    """Counts (N, 3, H, W), float32, and whether `clean` is a single picture."""
+def _indices(index: Any) -> list[int]:
+    """One integer or several, as a list; raises PictureError for anything else."""
+    single = not isinstance(index, Iterable) or getattr(index, "ndim", 1) == 0
+    numbers: Iterable[Any] = [index] if single else index
+    try:
+        return [operator.index(number) for number in numbers]
+    except TypeError:
+        raise PictureError(f"index {index!r} is no integer", "an integer for each picture") from None
+
+
+def _batch(clean: Any, device: torch.device) -> Tensor:
+    """Counts (N, 3, H, W) or (N, 1, H, W), float32; raises PictureError for anything that is no picture."""
     if isinstance(clean, np.ndarray):
-        if clean.dtype != np.uint8 or clean.ndim not in (3, 4) or clean.shape[-1] != 3 or clean.size == 0:
-            raise PictureError(f"an array of shape {clean.shape} and type {clean.dtype}", "(H, W, 3) uint8, or a batch")
-        counts = torch.from_numpy(np.array(clean, order="C")).to(device).movedim(-1, -3).float()
+        pictures = _from_array(clean).to(device).movedim(-1, -3)
     elif isinstance(clean, Tensor):
-        known = clean.dtype == torch.uint8 or clean.is_floating_point()
-        if not known or clean.ndim not in (3, 4) or clean.shape[-3] != 3 or clean.numel() == 0:
-            raise PictureError(
-                f"a tensor of shape {tuple(clean.shape)} and type {clean.dtype}",
-                "(3, H, W) uint8 or floating point in [0, 1], or a batch",
-            )
-        counts = clean.detach().float() if clean.dtype == torch.uint8 else _counts(clean.detach())
+        pictures = _from_tensor(clean)
     else:
         raise PictureError(f"pictures of type {type(clean).__name__}", "a NumPy array or a torch tensor")
-    return (counts[None], True) if counts.ndim == 3 else (counts, False)
+    counts = pictures.float() if pictures.dtype == torch.uint8 else _counts(pictures)
+    return counts[None] if counts.ndim == 3 else counts
+
+
+def _from_array(clean: NDArray[Any]) -> Tensor:
+    """(.., H, W, C) of any permitted array."""
+    channels = clean.shape[-1] if clean.ndim in (3, 4) else int(clean.ndim == 2)
+    if clean.dtype not in ARRAY_TYPES or channels not in (1, 3) or clean.size == 0:
+        raise PictureError(
+            f"an array of shape {clean.shape} and type {clean.dtype}",
+            "(H, W, 3), (H, W, 1) or (H, W), uint8 or floating point in [0, 1], or a batch (N, H, W, C)",
+        )
+    pictures = torch.from_numpy(np.array(clean, order="C"))
+    return pictures[..., None] if clean.ndim == 2 else pictures
+
+
+def _from_tensor(clean: Tensor) -> Tensor:
+    """(.., C, H, W) of any permitted tensor, without its gradients and its subclass."""
+    known = clean.dtype == torch.uint8 or clean.is_floating_point()
+    if not known or clean.ndim not in (3, 4) or clean.shape[-3] not in (1, 3) or clean.numel() == 0:
+        raise PictureError(
+            f"a tensor of shape {tuple(clean.shape)} and type {clean.dtype}",
+            "(3, H, W) or (1, H, W), uint8 or floating point in [0, 1], or a batch",
+        )
+    return clean.detach().as_subclass(Tensor)
 
 
 def _counts(clean: Tensor) -> Tensor:
     """Values in [0, 1] as counts; what is a whole count but for its last bits becomes one."""
-    low, high = clean.aminmax()
-    if not (low >= 0 and high <= 1):
-        raise PictureError(f"values from {low.item():g} to {high.item():g}", "floating point pictures are in [0, 1]")
-    counts = clean.float() * 255
+    low, high = (extreme.item() for extreme in clean.aminmax())
+    if not (low > -HALF_A_COUNT and high < 1 + HALF_A_COUNT):
+        raise PictureError(f"values from {low:g} to {high:g}", "floating point pictures are in [0, 1]")
+    counts = clean.float().clamp(0, 1) * 255
     whole = counts.round()
     tolerance = 255 * torch.finfo(clean.dtype).eps
     return torch.where((counts - whole).abs() <= tolerance, whole, counts)
 
 
+def _luma(noisy: Tensor) -> Tensor:
+    """Luma (N, 1, H, W) of whole counts (N, 3, H, W)."""
+    count, _, height, width = noisy.shape
+    rgb = noisy.to(torch.uint8).movedim(1, -1).reshape(count * height, width, 3)
+    return torch.from_numpy(luma(rgb.cpu().numpy())).to(noisy).reshape(count, 1, height, width)
+
+
 def _like(noisy: Tensor, clean: Any) -> Any:
-    """Whole counts (..., 3, H, W) as the kind of thing that `clean` is."""
+    """Whole counts (N, C, H, W) as the kind of thing that `clean` is."""
     if isinstance(clean, np.ndarray):
-        return np.ascontiguousarray(noisy.to(torch.uint8).movedim(-3, -1).cpu().numpy())
-    return noisy.to(clean.dtype) if clean.dtype == torch.uint8 else (noisy / 255).to(clean.dtype)
+        values = noisy if clean.dtype == np.uint8 else noisy / 255
+        return np.ascontiguousarray(values.movedim(-3, -1).cpu().numpy(), clean.dtype).reshape(clean.shape)
+    values = noisy if clean.dtype == torch.uint8 else noisy / 255
+    return _wrapped(values.to(clean.dtype).reshape(clean.shape), clean)
+
+
+def _wrapped(tensor: Tensor, like: Tensor) -> Tensor:
+    """The tensor in the subclass of `like`, say torchvision's Image, with the attributes that `like` has."""
+    if type(like) in (Tensor, torch.nn.Parameter):
+        return tensor
+    wrapped = tensor.as_subclass(type(like))
+    vars(wrapped).update(vars(like))
+    return wrapped

@@ -6,8 +6,9 @@ is an error that lists what exists, and an ISO between two trained ones is inter
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from nmflowgan_cli.errors import ConditionError
 
@@ -24,10 +25,13 @@ CAMERA_NAMES = {
 }
 """Short codes of the phones of SIDD and the cameras of PolyU, and their full names."""
 
+GUIDE = "docs/new-camera.md"
+"""The page on fine-tuning for a camera or an ISO that no weights know."""
+
 
 @dataclass(frozen=True)
 class Condition:
-    """What the camera was set to: its code ("IP") and the ISO speed."""
+    """Camera code ("IP") and ISO speed of a picture."""
 
     camera: str
     iso: int
@@ -56,7 +60,7 @@ def camera_code(
     """The code among `known` that `name` means: a code or (part of) a full name of `names`, in any case.
 
     "IP", "ip", "iPhone 7" and "Apple iPhone 7" all mean IP. Raises ConditionError where nothing,
-    or more than one camera, fits.
+    or more than one camera, fits; the message lists the known cameras and suggests a near one.
     """
     wanted = _simplified(name)
     codes = [code for code in known if _simplified(code) == wanted]
@@ -64,10 +68,28 @@ def camera_code(
         codes = [code for code in known if _is_part(name, names.get(code, code))]
     if len(codes) == 1:
         return codes[0]
-    listed = ", ".join(f"{code} ({names[code]})" if code in names else code for code in codes or known)
     if codes:
-        raise ConditionError(f"camera {name!r} is ambiguous", f"it may mean {listed}")
-    raise ConditionError(f"camera {name!r} is unknown", f"known cameras: {listed}")
+        raise ConditionError(f"camera {name!r} is ambiguous", f"it may mean {_listed(codes, names)}")
+    raise ConditionError(
+        f"camera {name!r} is unknown",
+        f"{_guess(name, known, names)}known cameras: {_listed(known, names)}; {GUIDE} explains how to add one",
+    )
+
+
+def _guess(name: str, known: Iterable[str], names: Mapping[str, str]) -> str:
+    """The question for the camera whose code or name is nearest to an unknown `name`; empty where none is near."""
+    spellings: dict[str, str] = {}
+    for code in known:
+        full = names.get(code, code)
+        for spelling in (code, full, full.partition(" ")[2] or full):
+            spellings.setdefault(_simplified(spelling), code)
+    near = [spellings[match] for match in get_close_matches(_simplified(name), spellings, n=1)]
+    return f"did you mean {_listed(near, names)}? " if near else ""
+
+
+def _listed(codes: Iterable[str], names: Mapping[str, str]) -> str:
+    """Codes with their full names."""
+    return ", ".join(f"{code} ({names[code]})" if code in names else code for code in codes)
 
 
 @dataclass(frozen=True)
@@ -113,12 +135,12 @@ class Vocabulary:
         if not isos:
             raise ConditionError(
                 f"these weights were never trained on camera {condition.camera}",
-                f"trained cameras: {', '.join(c for c in self.cameras if self.trained_isos(c))}",
+                f"trained cameras: {', '.join(c for c in self.cameras if self.trained_isos(c))}; see {GUIDE}",
             )
         if not isos[0] <= condition.iso <= isos[-1]:
             raise ConditionError(
                 f"ISO {condition.iso} is outside what these weights know of {condition.camera}",
-                f"ISO {isos[0]} to {isos[-1]}; trained at {', '.join(map(str, isos))}",
+                f"ISO {isos[0]} to {isos[-1]}; trained at {', '.join(map(str, isos))}; for others see {GUIDE}",
             )
 
     def iso_weights(self, condition: Condition) -> list[float]:

@@ -29,6 +29,10 @@ class PictureError(NmflowganError):
     """One picture cannot be read or written; the others of the batch are still done."""
 
 
+class DiskError(NmflowganError):
+    """Nothing more can be written: the disk is full, the quota is used up, or the file system is read-only."""
+
+
 class WeightsError(NmflowganError):
     """A weights file that is missing, damaged, of another format, or not what its name says."""
 

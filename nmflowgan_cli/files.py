@@ -1,15 +1,23 @@
 """Files and folders: hashes, writing whole or not at all, output folders."""
 
 import contextlib
+import errno
 import hashlib
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from nmflowgan_cli.errors import NmflowganError
+from nmflowgan_cli.errors import DiskError, NmflowganError
+
+DISK_REMEDIES = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room or raise the quota",
+    errno.EROFS: "choose another place or make this one writable",
+}
+"""The errors after which no other file can be written either, and what the user can do about each."""
 
 
 @contextmanager
@@ -29,6 +37,15 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_error(
+    target: object, error: OSError, otherwise: type[NmflowganError] = NmflowganError, hint: str = ""
+) -> NmflowganError:
+    """The error for a failed write to `target`: DiskError for those of DISK_REMEDIES, else `otherwise` and `hint`."""
+    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    kind = DiskError if error.errno in DISK_REMEDIES else otherwise
+    return kind(f"cannot write {target}: {reason}", DISK_REMEDIES.get(error.errno or 0, hint))
+
+
 def write_whole(path: Path, content: bytes | memoryview, error: type[NmflowganError] | None = None) -> None:
     """Write a file whole or not at all, see `replacing`; raises OSError, or `error` in one line where it is given."""
     try:
@@ -37,17 +54,19 @@ def write_whole(path: Path, content: bytes | memoryview, error: type[NmflowganEr
     except OSError as reason:
         if error is None:
             raise
-        raise error(f"cannot write {path}: {reason.strerror or reason}") from None
+        raise write_error(path, reason, error) from None
 
 
 def make_folder(folder: Path, hint: str = "choose another -o", error: type[NmflowganError] = NmflowganError) -> None:
     """Make an output folder and those above it; raises `error` if it cannot be made or written to."""
+    doing = "make"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        doing = "write to"
+        with TemporaryFile(dir=folder):  # tells a missing permission from a read-only or full disk, as access() cannot
+            pass
     except OSError as reason:
-        raise error(f"cannot make the output folder {folder}: {reason.strerror}", hint) from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise error(f"cannot write to the output folder {folder}: Permission denied", hint)
+        raise error(f"cannot {doing} the output folder {folder}: {reason.strerror}", hint) from None
 
 
 def sha256(path: Path) -> str:

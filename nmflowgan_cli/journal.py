@@ -1,10 +1,13 @@
 """Journals: JSON records, one a line, of everything that a command has made below a folder."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from nmflowgan_cli.files import write_error
 
 FILE_NAME = "manifest.jsonl"
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
@@ -45,3 +48,37 @@ def _by_path(journal: Path, *_: int) -> Mapping[str, Mapping[str, Any]]:
         for record in records(journal)
         if record.get("status") == DONE
     }
+
+
+def append(path: Path, lines: bytes, hint: str = "") -> None:
+    """Add whole lines in one piece, so that several processes may write at once; NmflowganError with the `hint`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            _mend(descriptor)
+            _write_whole(descriptor, lines)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise write_error(path, error, hint=hint) from None
+
+
+def _mend(descriptor: int) -> None:
+    """Begin a new line where the last one was cut off by a crash."""
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        os.write(descriptor, b"\n")
+
+
+def _write_whole(descriptor: int, lines: bytes) -> None:
+    """Write all of `lines`; where the disk takes only the first of them, those are taken back."""
+    begin, rest = os.fstat(descriptor).st_size, memoryview(lines)
+    try:
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    except OSError:
+        written = len(lines) - len(rest)
+        if written and os.fstat(descriptor).st_size == begin + written:  # no other process has written meanwhile
+            os.ftruncate(descriptor, begin)
+        raise

@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="at most so many pairs of a camera and ISO (default: all)")
     parser.add_argument("--output", "-o", type=Path, default=FIGURES, help=f"folder (default: {FIGURES})")
     options = parser.parse_args()
-    pairs = select(options.data, options.split, limit=options.limit)
+    pairs = select(options.data, options.split, limit=options.limit).pairs
     shown = largest(pairs)
     entries = candidates([options.weights], [], fit_note="", load=open_weights(None))
     chosen = sorted((pair for pair in pairs if pair.condition in shown), key=lambda pair: shown.index(pair.condition))

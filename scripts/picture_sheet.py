@@ -114,7 +114,7 @@ def main() -> None:
     options = arguments()
     (candidate,) = candidates([options.weights], [], fit_note="", load=open_weights(None))
     known = find_weights(options.weights).vocabulary
-    pairs = [pair for pair in select(options.data, options.split) if isinstance(pair, Pair)]
+    pairs = [pair for pair in select(options.data, options.split).pairs if isinstance(pair, Pair)]
     wanted = [
         pair
         for pair in pairs

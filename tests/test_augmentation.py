@@ -15,6 +15,7 @@ from nmflowgan_cli.checkpoints.build import build
 from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import ConditionError, PictureError, WeightsError
+from nmflowgan_cli.imaging import luma
 
 CLEAN = np.stack([photograph(24, 33, number) for number in range(4)])
 TENSOR = torch.from_numpy(CLEAN).movedim(-1, 1)
@@ -166,8 +167,14 @@ def test_whole_picture_statistics_are_those_of_each_picture(paper: Path) -> None
 @pytest.mark.parametrize(
     ("clean", "message"),
     [
-        (np.zeros((4, 4, 3)), "type float64"),
-        (np.zeros((4, 4), np.uint8), r"shape \(4, 4\)"),
+        (np.zeros((4, 4, 3), np.int16), "type int16"),
+        (np.zeros((4, 4, 3), np.longdouble), "type float128|type longdouble"),
+        (np.zeros((4, 4, 2), np.uint8), r"shape \(4, 4, 2\)"),
+        (np.zeros(4, np.uint8), r"shape \(4,\)"),
+        (np.full((4, 4, 3), 255.0), "values from 255 to 255"),
+        (np.full((4, 4), -0.1, np.float32), "values from -0.1 to -0.1"),
+        (np.full((4, 4), 1 + 0.51 / 255), "values from 1.002 to 1.002"),
+        (torch.zeros(4, 4), r"shape \(4, 4\)"),
         (np.zeros((3, 4, 4), np.uint8), r"shape \(3, 4, 4\)"),
         (torch.zeros(4, 4, 3), r"shape \(4, 4, 3\)"),
         (torch.zeros(3, 4, 4, dtype=torch.int64), "int64"),
@@ -179,6 +186,87 @@ def test_whole_picture_statistics_are_those_of_each_picture(paper: Path) -> None
 def test_what_is_no_picture_is_refused(clean: object, message: str) -> None:
     with pytest.raises(PictureError, match=message):
         AddCameraNoise("isp")(clean)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_float_arrays_are_as_those_of_bytes(lite: Path, kind: type[np.floating]) -> None:
+    noise = AddCameraNoise(lite, camera="IP", iso=400)
+    expected = noise(CLEAN, index=range(4))
+    noisy = noise((CLEAN / 255).astype(kind), index=range(4))
+    assert (noisy.dtype, noisy.shape) == (kind, CLEAN.shape)
+    assert np.array_equal(np.rint(noisy.astype(float) * 255), expected)
+
+
+def test_grey_pictures_get_the_luma_of_rgb_noise(lite: Path) -> None:
+    noise = AddCameraNoise(lite, camera="IP", iso=400)
+    grey = CLEAN[..., :1]
+    whole = noise(np.repeat(grey, 3, -1), index=range(4))
+    expected = np.stack([luma(picture) for picture in whole])
+    assert not np.array_equal(whole[..., 0], expected)
+    pictures = torch.from_numpy(grey).movedim(-1, 1)
+    for clean in (grey, pictures.numpy().transpose(0, 2, 3, 1) / 255, pictures, pictures / 255):
+        noisy = noise(clean, index=range(4))
+        assert (noisy.dtype, noisy.shape) == (clean.dtype, clean.shape)
+        counts = np.asarray(noisy) if noisy.dtype in (np.uint8, torch.uint8) else np.rint(np.asarray(noisy) * 255)
+        assert np.array_equal(counts.reshape(expected.shape), expected)
+    for single in (grey[1, ..., 0], grey[1], pictures[1]):
+        noisy = noise(single, index=1)
+        assert noisy.shape == single.shape
+        assert np.abs(np.asarray(noisy).reshape(expected[1].shape).astype(int) - expected[1]).max() <= 1
+
+
+def test_values_off_by_less_than_half_a_count_are_clipped() -> None:
+    noise = AddCameraNoise("isp", camera="IP", iso=400)
+    exact = np.stack([np.zeros((8, 8, 3), np.float32), np.ones((8, 8, 3), np.float32)])
+    off = np.stack([exact[0] - 0.49 / 255, exact[1] + 1e-7]).astype(np.float32)
+    assert off.min() < 0
+    assert off.max() > 1
+    assert np.array_equal(noise(off, index=[0, 1]), noise(exact, index=[0, 1]))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        *(3, np.int64(3), np.uint8(3), np.array(3), torch.tensor(3)),
+        *([3], (np.int32(3),), range(3, 4), iter([3]), np.array([3]), torch.tensor([3])),
+    ],
+)
+def test_any_integer_is_an_index(index: object) -> None:
+    noise = AddCameraNoise("isp", camera="IP", iso=400)
+    assert np.array_equal(noise(CLEAN[:1], index=index), noise(CLEAN[0], index=3)[None])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("index", [1.5, "1", [1.0], np.array([1.5]), torch.tensor(1.0), [[1]], None])
+def test_anything_else_is_no_index(index: object) -> None:
+    noise = AddCameraNoise("isp", camera="IP", iso=400)
+    with pytest.raises(PictureError, match=r"index .* is no integer \(an integer for each picture\)"):
+        noise(CLEAN[:1], index=[index] if index is None else index)  # type: ignore[arg-type]
+
+
+class Photograph(torch.Tensor):
+    """A subclass of Tensor with an attribute, as libraries of transforms have them."""
+
+    origin: str = ""
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_subclasses_of_tensor_are_kept(lite: Path, dtype: torch.dtype) -> None:
+    noise = AddCameraNoise(lite, camera="IP", iso=400)
+    plain = TENSOR if dtype == torch.uint8 else TENSOR / 255
+    clean = plain.clone().as_subclass(Photograph)
+    clean.origin = "scanner"
+    noisy = noise(clean, index=range(4))
+    assert type(noisy) is Photograph
+    assert noisy.origin == "scanner"
+    assert torch.equal(noisy.as_subclass(torch.Tensor), noise(plain, index=range(4)))
+    assert type(noise(torch.nn.Parameter(TENSOR / 255))) is torch.Tensor
+
+
+def test_it_shows_what_was_asked_for() -> None:
+    shown = "AddCameraNoise('isp', camera=['IP', 'GP'], iso='100-3200', seed=4)"
+    assert repr(AddCameraNoise("isp", camera=["IP", "GP"], iso="100-3200", seed=4)) == shown
+    assert repr(eval(shown)) == shown
+    assert repr(AddCameraNoise()) == "AddCameraNoise('sidd-lite', camera='random', iso='random', seed=0)"
 
 
 def test_mistakes_are_told_when_it_is_made(lite: Path) -> None:

@@ -5,8 +5,9 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from places import ROOT
 
-from nmflowgan_cli.conditions import CAMERA_NAMES, Condition, Vocabulary, camera_code
+from nmflowgan_cli.conditions import CAMERA_NAMES, GUIDE, Condition, Vocabulary, camera_code
 from nmflowgan_cli.errors import ConditionError
 
 VOCABULARY = Vocabulary(
@@ -35,6 +36,23 @@ def test_an_unknown_camera_is_refused_with_the_list(name):
         camera_code(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "known", "suggestion"),
+    [
+        ("Nikon D80", ("IP", "D800"), r"did you mean D800 \(Nikon D800\)\? known"),
+        ("galaxy s7", ("IP", "S6"), r"did you mean S6 \(Samsung Galaxy S6 Edge\)\? known"),
+        ("Pixle", ("GP",), r"did you mean GP \(Google Pixel\)\? known"),
+        ("x10", ("X100", "IP"), r"did you mean X100\? known"),
+        ("-", ("X100",), r"'-' is unknown \(known"),
+        ("Fujifilm", ("IP", "GP"), r"'Fujifilm' is unknown \(known"),
+    ],
+)
+def test_an_unknown_camera_is_refused_with_a_suggestion_and_the_guide(name, known, suggestion):
+    with pytest.raises(ConditionError, match=rf"{suggestion} cameras: .*; docs/new-camera.md explains how to add one"):
+        camera_code(name, known)
+    assert (ROOT / GUIDE).is_file() or not (ROOT / GUIDE).parent.exists()  # the sdist has no docs
+
+
 def test_a_name_that_fits_two_cameras_is_refused():
     with pytest.raises(ConditionError, match="ambiguous"):
         camera_code("Cam", ("MyCamOne", "MyCamTwo"))
@@ -51,12 +69,14 @@ def test_parse_gives_the_code():
 
 @pytest.mark.parametrize("iso", [0, -100, 99, 801, 10**9])
 def test_isos_outside_the_trained_range_are_refused_with_the_range(iso):
-    with pytest.raises(ConditionError, match=rf"ISO {iso} .*IP.*ISO 100 to 800; trained at 100, 800"):
+    with pytest.raises(
+        ConditionError, match=rf"ISO {iso} .*IP.*ISO 100 to 800; trained at 100, 800; .*docs/new-camera.md"
+    ):
         VOCABULARY.check(Condition("IP", iso))
 
 
 def test_a_camera_without_training_is_refused_though_the_tables_have_a_row_for_it():
-    with pytest.raises(ConditionError, match=r"never trained on camera G4 \(trained cameras: IP, S6\)"):
+    with pytest.raises(ConditionError, match=r"never trained on camera G4 \(trained cameras: IP, S6; see docs"):
         VOCABULARY.check(Condition("G4", 400))
     with pytest.raises(ConditionError, match="camera 'GP' is unknown"):
         VOCABULARY.check(Condition("GP", 400))

@@ -21,7 +21,8 @@ LAYERS = (
     ("models",),
     ("metrics",),
     ("conditions", "imaging", "randomness", "runtime", "tiling"),
-    ("files", "journal", "reflection"),
+    ("journal",),
+    ("files", "notices", "reflection"),
     ("errors",),
 )
 """Rooms and single modules from the top to the bottom; each imports from itself and from the layers below, and not

@@ -1,6 +1,7 @@
 """Models from weights files, by the table of architectures."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -30,7 +31,7 @@ def load_denoiser(path: Path) -> tuple[nn.Module, Header]:
     """The denoiser of a weights file, on the CPU and in evaluation mode; WeightsError, also for a noise model."""
     header = read_header(path)
     if not _row(header).denoiser:
-        raise WeightsError(f"{path} is a noise model, not a denoiser", "train one by nmflowgan train --model dncnn")
+        raise WeightsError(f"{path} is a noise model, not a denoiser", "train one by nmflowgan train --arch dncnn")
     return _filled(path, _built(header), load_weights(path)[0]), header
 
 
@@ -52,6 +53,23 @@ def import_checkpoint(path: Path) -> tuple[dict[str, Tensor], Header]:
         except WeightsError:
             continue
     return load_reference(last)(path)
+
+
+def described(header: Header, *, name: str = "", data: str = "", terms: str = "", cameras: str = "") -> Header:
+    """The header of an imported checkpoint with what its maker says of it; ConditionError for an unknown camera.
+
+    `cameras`: the only ones that it was trained on, codes or names with commas.
+    """
+    known, said = header.vocabulary, "as its maker says: {}"
+    codes = [known.code(camera.strip()) for camera in cameras.split(",")] if cameras else known.cameras
+    trained = {camera: isos if camera in codes else {} for camera, isos in known.trained.items()}
+    return replace(
+        header,
+        name=name or header.name,
+        vocabulary=replace(known, trained=trained),
+        data=(said.format(data), *header.data[1:]) if data else header.data,
+        terms=said.format(terms) if terms else header.terms,
+    )
 
 
 def _built(header: Header) -> nn.Module:

@@ -7,6 +7,7 @@ The optimisers and the critic are left out.
 import pickle
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from nmflowgan_cli.checkpoints.format import Header, refuse_names
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import WeightsError
+from nmflowgan_cli.files import sha256
 from nmflowgan_cli.models.nmflowgan.paper import PaperNMFlowGAN
 
 TRAINING_INSTANCES = {
@@ -38,9 +40,16 @@ VOCABULARY = Vocabulary(
         for camera, isos in TRAINING_INSTANCES.items()
     },
 )
-"""Cameras and ISOs in the order of the official tables."""
+"""Of the authors' own weights; all official tables have this order of cameras and ISOs, and rows that are ISO-major."""
 
-TERMS = "weights: as their authors say (code: MIT); trained on SIDD (reported MIT, unverified)"
+AUTHORS = {
+    "data": ("SIDD (split of the authors, 56 scene instances)",),
+    "terms": "weights: as their authors say (code: MIT); trained on SIDD (reported MIT, unverified)",
+}
+UNKNOWN_DATA = "what it was trained on is not known"
+ON_RECORD: frozenset[str] = frozenset()
+"""SHA-256 of files that are known to be the authors' own, for which AUTHORS holds; their download is not among them
+yet, since nobody could verify it."""
 
 IGNORED = {"pre_bijectors.0.ldj_per_dim", "dist.buffer"}
 """Constants of the official code that are no weights."""
@@ -86,15 +95,34 @@ def import_official(path: Path) -> tuple[dict[str, Tensor], Header]:
     refuse_names(path, "has unknown", set(official) - set(names.values()) - IGNORED)
     state = {name: official[names[name]].contiguous() for name in expected}
     refuse_names(path, "has wrongly shaped", {names[n] for n in expected if state[n].shape != expected[n].shape})
-    header = Header(
+    return state, _header(path, widths, state)
+
+
+def _header(path: Path, widths: tuple[int, ...], state: Mapping[str, Tensor]) -> Header:
+    """What is known of a checkpoint; the statement of its authors only for a file that is on record."""
+    digest, own = sha256(path), sha256(path) in ON_RECORD
+    numbers = sum(tensor.numel() for tensor in state.values())
+    file = f"imported from {path.name} (sha256 {digest[:16]}..., {len(state)} tensors, {numbers} numbers)"
+    return Header(
         architecture="paper",
         options={"widths": list(widths)},
-        vocabulary=VOCABULARY,
+        vocabulary=VOCABULARY if own else replace(VOCABULARY, trained=_learnt_codes(state)),
         name=path.stem,
-        data=("SIDD (split of the authors, 56 scene instances)",),
-        terms=TERMS,
+        data=AUTHORS["data"] if own else (UNKNOWN_DATA, file),
+        terms=AUTHORS["terms"] if own else "not known",
+        training={"imported": path.name, "imported_sha256": digest, "patches_known": own},
     )
-    return state, header
+
+
+def _learnt_codes(state: Mapping[str, Tensor]) -> dict[str, dict[int, int]]:
+    """The codes whose rows in the tables have left their zeros, each with one patch: how many there were is not known.
+
+    A code that is not among the training data gets no gradient, so its rows stay as they were made.
+    """
+    isos, cameras = VOCABULARY.isos, VOCABULARY.cameras
+    tables = [tensor for name, tensor in state.items() if name.endswith((".log_scale", ".bias")) and tensor.ndim == 2]
+    learnt = torch.stack([table.abs().sum(1) > 0 for table in tables]).any(0).view(len(isos), len(cameras))
+    return {c: {iso: int(learnt[row, column]) for row, iso in enumerate(isos)} for column, c in enumerate(cameras)}
 
 
 def _read(path: Path) -> Any:

@@ -3,8 +3,9 @@
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
@@ -12,15 +13,25 @@ from typer.core import TyperGroup
 
 from nmflowgan_cli import __version__
 from nmflowgan_cli.cli import evaluate, make_pairs, synthesize, train, weights
+from nmflowgan_cli.cli.progress import error_line
 from nmflowgan_cli.errors import NmflowganError
+from nmflowgan_cli.files import DISK_REMEDIES, write_error
 
 INTERRUPTED = 130
+CLOSED_PIPE = 128 + 13
+"""The exit code that a shell gives to a program which SIGPIPE ends; 0 would claim that all was done."""
+
+EXAMPLES = """\b
+Examples:
+  nmflowgan synthesize photos/ --camera IP --iso 800 -o noisy/
+  nmflowgan make-pairs photos/ -c random -i random --patch 256 -o pairs/
+  nmflowgan weights list
+"""
 
 
 def report(error: NmflowganError) -> None:
-    """The error as one line on stderr."""
-    line = " ".join(str(error).split())
-    typer.echo(f"error: {line}".encode(errors="surrogateescape"), err=True)
+    """Print the error as one line on stderr."""
+    typer.echo(error_line(error).encode(errors="surrogateescape"), err=True)
 
 
 @contextmanager
@@ -37,25 +48,43 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def discard_output() -> None:
+    """Drop what stdout still holds: Python would try to write it once more at its end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Commands(TyperGroup):
     """The group of commands; the one place where errors become exit codes."""
 
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        """Run the program; a closed pipe ends it quietly, a full disk behind stdout with an error of one line."""
+        try:
+            return super().main(*arguments, **settings)
+        except SystemExit as end:
+            # Typer and rich answer a closed pipe with exit code 1.
+            if isinstance(end.__context__, BrokenPipeError):
+                raise SystemExit(CLOSED_PIPE) from None
+            raise
+        except OSError as error:
+            if error.errno not in DISK_REMEDIES:
+                raise
+            with suppress(OSError):  # stderr may be full, too
+                report(write_error(error.filename or "the results to standard output", error))
+            discard_output()
+            raise SystemExit(1) from None
+
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; no traceback for a user's mistake, an interruption or a closed pipe."""
+        """Run the command; no traceback for a user's mistake or an interruption."""
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # they do not name the picture
         try:
             with terminable():
-                result = super().invoke(ctx)
-            sys.stdout.flush()
+                return super().invoke(ctx)
         except NmflowganError as error:
             report(error)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:  # whoever read our results has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(1) from None
-        return result
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer's callback
@@ -70,7 +99,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help: importing rich would double the start-up time
     pretty_exceptions_enable=False,
-    add_completion=False,
+    epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -79,7 +108,8 @@ app = typer.Typer(
 def nmflowgan(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Make clean photographs look as if a given camera had taken them at a given ISO."""

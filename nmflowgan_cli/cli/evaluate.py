@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  nmflowgan evaluate pairs/manifest.csv -m sidd-lite -m awgn -m oracle
-  nmflowgan evaluate SIDD_Medium_Srgb/ --protocol table1 -m sidd-lite --csv table1.csv
-  nmflowgan evaluate pairs/ -m isp --split val --json > isp.json
+  nmflowgan evaluate real-pairs/ -w sidd-lite -w awgn -w oracle
+  nmflowgan evaluate SIDD_Medium_Srgb/ --protocol table1 -w sidd-lite --csv table1.csv
+  nmflowgan evaluate real-pairs/ -w isp --split val --json > isp.json
 """
 
 SOME_FAILED = 3
@@ -41,7 +41,11 @@ def evaluate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", "-m", help="Weights (name or path), isp, awgn, heteroscedastic or oracle; may be repeated."
+            "--weights",
+            "-w",
+            "--model",
+            "-m",
+            help="Weights (name or path), isp, awgn, heteroscedastic or oracle; may be repeated.",
         ),
     ] = None,
     protocol: Annotated[
@@ -140,7 +144,7 @@ def evaluate(
         return
     options.refuse_typed(context, evaluate_denoisers.OWN, "an evaluation without --denoiser and --denoising-table")
     if not model:
-        raise UsageError("no model to evaluate", "name one: -m sidd-lite, -m awgn")
+        raise UsageError("no model to evaluate", "name one: -w sidd-lite, -w awgn")
     evaluate_output.require_writable(report, csv)
     if report:
         from nmflowgan_cli.report.page import require_packages
@@ -155,10 +159,10 @@ def evaluate(
     from nmflowgan_cli.runtime import resolve_device
 
     target = resolve_device(device)
-    pairs = select(data, split, limit=limit, camera=camera, iso=iso)
+    pairs, available = select(data, split, limit=limit, camera=camera, iso=iso)
     fit_pairs = pairs
     if fit_split != split and not set(model).isdisjoint(FITTED):
-        fit_pairs = select(data, fit_split, limit=limit, camera=camera, iso=iso)
+        fit_pairs = select(data, fit_split, limit=limit, camera=camera, iso=iso).pairs
     entries = candidates(
         model,
         fit_pairs,
@@ -169,9 +173,9 @@ def evaluate(
     )
     found, failed = evaluate_output.measured(pairs, entries, measure, skip_unknown=skip_unknown, quiet=quiet)
     times = evaluate_output.latencies(found, entries, target, precision) if latency else []
-    facts = noise_json(
-        found, {"manifest": str(data), "split": split, "pairs": len(pairs), "failed_pairs": failed}, times
-    )
+    left_out = available - len(pairs)
+    told = {"manifest": str(data), "split": split, "pairs": len(pairs), "left_out": left_out, "failed_pairs": failed}
+    facts = noise_json(found, told, times)
     if csv:
         from nmflowgan_cli.report.csv_tables import noise_rows
 
@@ -182,7 +186,7 @@ def evaluate(
     if json:
         typer.echo(json_module.dumps(facts))
     else:
-        print_scores(found, times, cells=cells, official=official)
+        print_scores(found, times, cells=cells, official=official, left_out=left_out)
     raise typer.Exit(SOME_FAILED if failed else 0)
 
 

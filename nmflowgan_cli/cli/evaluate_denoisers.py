@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Denoisers = Annotated[
     list[Path] | None,
     typer.Option(
-        "--denoiser", help="Judge a denoiser of train --model dncnn, on the val pairs; may be repeated.", metavar="FILE"
+        "--denoiser", help="Judge a denoiser of train --arch dncnn, on the val pairs; may be repeated.", metavar="FILE"
     ),
 ]
 Table = Annotated[
@@ -35,7 +35,9 @@ Table = Annotated[
 Budget = Annotated[str, typer.Option(help="Time for each training of the table: 90s, 5m, 1h.", show_default=True)]
 Runs = Annotated[
     Path | None,
-    typer.Option("--runs", "-o", help="Folder of the table's trainings; finished ones are used.", metavar="FOLDER"),
+    typer.Option(
+        "--output", "-o", "--runs", help="Folder of the table's trainings; finished ones are used.", metavar="FOLDER"
+    ),
 ]
 Pictures = Annotated[
     Path | None,
@@ -171,7 +173,7 @@ def _trained(options: DenoisingOptions) -> "list[Path]":
     from nmflowgan_cli.denoising.table import TableRequest, train_table
 
     if options.runs is None:
-        raise UsageError("--denoising-table trains, and keeps what it trained", "give --runs and a folder")
+        raise UsageError("--denoising-table trains, and keeps what it trained", "give --output and a folder")
     if options.split in ("train", "all"):
         raise UsageError(f"--split {options.split} would judge denoisers on pairs that they learned from", "val")
     request = TableRequest(

@@ -10,7 +10,7 @@ from nmflowgan_cli.errors import UsageError
 
 
 def _hush(quiet: bool) -> bool:  # noqa: FBT001 - Typer's callback
-    """Of the package's log, errors alone."""
+    """Let only errors of the package's log through."""
     import logging
 
     logging.getLogger("nmflowgan_cli").setLevel(logging.ERROR if quiet else logging.NOTSET)
@@ -24,18 +24,31 @@ AcceptSynthetic = Annotated[
 Batch = Annotated[int | None, typer.Option(min=1, help="Tiles at a time on CUDA.  [default: 4]")]
 CacheDir = Annotated[
     Path | None,
-    typer.Option(help="Folder that weights are kept in.  [default: $NMFLOWGAN_CACHE, or the user's cache folder]"),
+    typer.Option(help="Folder of fetched weights.  [default: $NMFLOWGAN_CACHE, or the user's cache folder]"),
 ]
-Device = Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda or cuda:N.", show_default=True)]
-Json = Annotated[bool, typer.Option("--json", help="Results on stdout as JSON.")]
+Device = Annotated[str, typer.Option(help="auto (CUDA if there is any), cpu, cuda or cuda:N.", show_default=True)]
+Json = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
 Precision = Annotated[str, typer.Option(help="auto (float32), float32, bfloat16 or float16.", show_default=True)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.", callback=_hush)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on stderr but errors.", callback=_hush)]
+QuietResults = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print errors only; with --json, results too.", callback=_hush)
+]
+Null = Annotated[
+    bool, typer.Option("--null", "-0", help="End each result with NUL, not a newline; - reads a list separated so.")
+]
+RelativeTo = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Take relative paths from here.  [default: the folder, pattern or list of each picture]"
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", show_default=True)]
 Tile = Annotated[int | None, typer.Option(min=1, help="Side of the tiles in pixels.  [default: 256; 1024 on CUDA]")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is used and done.")]
-Workers = Annotated[int, typer.Option(min=1, help="Pictures under way at a time.", show_default=True)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print the weights file and its SHA-256 on stderr.")]
+Workers = Annotated[int, typer.Option(min=1, help="Pictures to work on at the same time.", show_default=True)]
 Shard = Annotated[
-    str | None, typer.Option(help="Do the Kth of N shares of the work, as K/N.  [default: torchrun's or Slurm's]")
+    str | None,
+    typer.Option(help="Do the Kth of N equal parts of the work.  [default: torchrun's or Slurm's]", metavar="K/N"),
 ]
 
 

@@ -1,34 +1,63 @@
-"""What a long command shows while it works: results on stdout, the rest on stderr, a bar on a terminal only."""
+"""Output of a long command: results on stdout, the rest on stderr, a bar on a terminal only."""
 
 import os
 import sys
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import typer
 
+from nmflowgan_cli.errors import DiskError, NmflowganError
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-class Reporter:
-    """Prints results and notes, without disturbing the progress bar if there is one."""
+def error_line(error: NmflowganError) -> str:
+    """The error as one line, even where it quotes a name with a newline."""
+    return " ".join(f"error: {error}".splitlines())
 
-    def __init__(self, progress: "Progress | None" = None, task: "TaskID | None" = None) -> None:
+
+@contextmanager
+def counted(done: Callable[[], str], resume: str) -> Iterator[None]:
+    """A DiskError inside the context also says how much is `done`, and that the option `resume` goes on with it."""
+    try:
+        yield
+    except DiskError as error:
+        remedy = error.hint or "mend that"
+        raise DiskError(error.message, f"{done()}; {remedy}, then go on with {resume}") from None
+
+
+class Reporter:
+    """Prints results and notes, without disturbing the progress bar if there is one.
+
+    `results`: whether results are printed at all. `null`: whether NUL ends each of them, not a newline.
+    """
+
+    def __init__(
+        self,
+        progress: "Progress | None" = None,
+        task: "TaskID | None" = None,
+        *,
+        results: bool = True,
+        null: bool = False,
+    ) -> None:
         self._progress = progress
         self._task = task
+        self._results = results
+        self._end = "\0" if null else "\n"
         self._lock = Lock()
         self._finished = 0
         self._shares: dict[Hashable, float] = {}
 
     def advance(self, item: Hashable, share: float) -> None:
-        """The share of `item` that is done, in [0, 1]; may be called from any thread."""
+        """Show the share of `item` that is done, in [0, 1]; may be called from any thread."""
         self._show({item: share}, finished=0)
 
     def finish(self, item: Hashable) -> None:
-        """`item` is done."""
+        """Show that `item` is done."""
         self._show({item: 0.0}, finished=1)
 
     def _show(self, shares: dict[Hashable, float], *, finished: int) -> None:
@@ -41,31 +70,36 @@ class Reporter:
             self._progress.update(self._task, completed=self._finished + sum(self._shares.values()))
 
     def result(self, line: str) -> None:
-        """A line on stdout. Paths that are not UTF-8 leave as the bytes that they are."""
-        self._print(line, to_stderr=False)
+        """Print a line on stdout. Paths that are not UTF-8 leave as the bytes that they are."""
+        if self._results:
+            self._print(line + self._end, to_stderr=False)
+
+    def error(self, error: NmflowganError) -> None:
+        """Print the error as one line on stderr."""
+        self._print(error_line(error) + "\n", to_stderr=True)
 
     def note(self, line: str) -> None:
-        """A line on stderr."""
-        self._print(line, to_stderr=True)
+        """Print a line on stderr."""
+        self._print(f"note: {line}\n", to_stderr=True)
 
-    def _print(self, line: str, *, to_stderr: bool) -> None:
+    def _print(self, text: str, *, to_stderr: bool) -> None:
         stream = sys.stderr if to_stderr else sys.stdout
         if self._progress is not None and stream.isatty():
-            shown = os.fsencode(line).decode(errors="replace")
-            self._progress.console.print(shown, markup=False, highlight=False, soft_wrap=True)
+            shown = os.fsencode(text).decode(errors="replace")
+            self._progress.console.print(shown, end="", markup=False, highlight=False, soft_wrap=True)
         else:
-            typer.echo(os.fsencode(line), err=to_stderr)
+            typer.echo(os.fsencode(text), nl=False, err=to_stderr)
 
 
 @contextmanager
-def reporter(total: int, *, quiet: bool) -> Iterator[Reporter]:
+def reporter(total: int, *, quiet: bool, results: bool = True, null: bool = False) -> Iterator[Reporter]:
     """A reporter of `total` pictures, with a bar (rate and time left) if stderr is a terminal outside of CI."""
-    if quiet or not sys.stderr.isatty() or os.environ.get("CI"):
-        yield Reporter()
+    if quiet or not (sys.stderr and sys.stderr.isatty()) or os.environ.get("CI"):
+        yield Reporter(results=results, null=null)
         return
     progress = _bar()
     with progress:
-        yield Reporter(progress, progress.add_task("synthesize", total=total))
+        yield Reporter(progress, progress.add_task("synthesize", total=total), results=results, null=null)
 
 
 def _bar() -> "Progress":

@@ -27,6 +27,7 @@ from nmflowgan_cli.cli.train_options import (
     seconds,
 )
 from nmflowgan_cli.cli.train_progress import training_progress
+from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.models.registry import architecture, load_reference
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ Examples:
   nmflowgan train --simulate photos/ --preset lite -o runs/first
   nmflowgan train --simulate photos/ -o runs/first --resume --time-limit 55m
   nmflowgan train my-pairs/ --camera X100 --init sidd-lite --rate 0.3 -o runs/x100
-  nmflowgan train my-pairs/ --model heteroscedastic -o runs/reference
-  nmflowgan train my-pairs/ --model dncnn --noise sidd-lite -o runs/denoiser
+  nmflowgan train my-pairs/ --arch heteroscedastic -o runs/reference
+  nmflowgan train my-pairs/ --arch dncnn --noise sidd-lite -o runs/denoiser
 """
 
 
@@ -56,10 +57,12 @@ def train(
         ),
     ] = None,
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run; needed to train.")] = None,
     model: Annotated[
         str,
         typer.Option(
+            "--arch",
+            "--model",
             metavar=metavar(MODELS),
             help="nmflowgan (flow and GAN: lite or paper, by --preset), awgn or heteroscedastic (Gaussian references, "
             "fitted in one pass), or dncnn (a denoiser, to judge noise by).",
@@ -159,8 +162,11 @@ def train(
     from nmflowgan_cli.training.run import TrainingRequest
     from nmflowgan_cli.training.sources import DataOptions
 
+    if output is None and not dry_run:
+        raise UsageError("no folder for the run", "give --output, like -o runs/mine; or --dry-run")
+    run = output or Path()
     chosen = architecture_name(model, preset)
-    refuse_typed(context, foreign_options(chosen), f"--model {model}")
+    refuse_typed(context, foreign_options(chosen), f"--arch {model}")
     data_options = DataOptions(
         pairs=data,
         simulate=simulate,
@@ -186,8 +192,8 @@ def train(
     request = TrainingRequest(
         architecture=chosen,
         data=data_options,
-        run=output,
-        name=name or output.resolve().name,
+        run=run,
+        name=name or run.resolve().name,
         recipe=_recipe(chosen, preset, changes, weights, rate),
         terms=terms,
         camera_name=camera_name,
@@ -210,7 +216,7 @@ def train(
     if outcome.interrupted:
         raise KeyboardInterrupt
     if leads():
-        typer.echo(outcome.weights or output)
+        typer.echo(outcome.weights or run)
 
 
 def _recipe(name: str, preset: str, changes: dict[str, Any], init: Path | None, rate: float) -> "Recipe | None":

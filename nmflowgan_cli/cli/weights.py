@@ -63,7 +63,7 @@ def list_weights(*, as_json: options.Json = False, cache_dir: options.CacheDir =
         typer.echo("no weights are registered", err=True)
 
 
-@app.command(epilog=_examples("info sidd-lite", "info runs/mine/weights.safetensors --json"))
+@app.command(epilog=_examples("info sidd-lite", "info runs/mine/model.safetensors --json"))
 def info(
     name: Annotated[str, typer.Argument(help="A name of `weights list`, or a .safetensors file.")],
     *,
@@ -161,10 +161,17 @@ def import_weights(
     file: Annotated[Path, typer.Argument(help="A checkpoint (.pth) of the authors' code.")],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; ends in .safetensors.")],
+    name: Annotated[str, typer.Option(help="Name of the weights.  [default: that of FILE]")] = "",
+    data: Annotated[str, typer.Option(help="What it was trained on, as its maker says.  [default: not known]")] = "",
+    terms: Annotated[str, typer.Option(help="Terms of use, as its maker says.  [default: not known]")] = "",
+    cameras: Annotated[
+        str, typer.Option(help="Codes of the cameras that it was trained on, with commas.  [default: by its tables]")
+    ] = "",
 ) -> None:
     """Convert a checkpoint of the authors' code.
 
-    Nothing in it is executed; the critic and the optimisers are left out. Prints the path of the new file.
+    Nothing in it is executed; the critic and the optimisers are left out. What the file does not say of itself is
+    recorded as not known, or as its maker says. Prints the path of the new file.
     """
     from nmflowgan_cli.checkpoints.hub import SUFFIX
 
@@ -172,10 +179,11 @@ def import_weights(
         raise UsageError(f"output {output} does not end in {SUFFIX}")
     if output.exists():
         raise UsageError(f"{output} exists", "remove it, or choose another name")
-    from nmflowgan_cli.checkpoints.build import import_checkpoint
+    from nmflowgan_cli.checkpoints.build import described, import_checkpoint
     from nmflowgan_cli.checkpoints.format import save_weights
 
     state, header = import_checkpoint(file)
+    header = described(header, name=name, data=data, terms=terms, cameras=cameras)
     save_weights(output, state, header)
     typer.echo(str(output))
 

@@ -5,10 +5,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Table as Grid
 
-WIDTH = 132
-"""Characters that tables may have; a narrower terminal wraps their lines, which loses nothing."""
+from nmflowgan_cli.report.tables import Row, Table, print_table
 
 Scores = Mapping[str, Any]
 COLUMNS = ("pairs", "patches", "KLD", "95 %", "AKLD", "std ratio", "curves", "lag 1", "lag 2", "lag 3", "red-green")
@@ -16,14 +15,17 @@ FILE_FACTS = ("path", "url", "state", "size", "sha256", "architecture", "paramet
 
 
 def print_list(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Entries of the registry, a line a camera."""
-    table = _table("name", "camera", "ISO", "size", "cache", "terms")
-    for row in rows:
-        shown = [row["name"], *[""] * 2, _size(row["size"]), row["state"], row["terms"]]
+    """Entries of the registry: what a file is, and a line a camera."""
+    console = _console()
+    for number, row in enumerate(rows):
+        if number:
+            console.print()
+        console.print(row["name"], style="bold")
+        console.print(f"  {_size(row['size'])}; in the cache: {row['state']}; terms: {row['terms'] or 'not known'}")
+        table = _table("code", "camera", "ISO")
         for camera, isos in row["cameras"].items():
-            table.add_row(shown[0], _named(camera, row["camera_names"]), _range(isos), *shown[3:])
-            shown = [""] * 6
-    _console(wide=True).print(table)
+            table.add_row(camera, row["camera_names"].get(camera, ""), _range(isos))
+        console.print(Padding(table, (0, 0, 0, 2), expand=False))
 
 
 def print_info(facts: Mapping[str, Any]) -> None:
@@ -44,13 +46,13 @@ def print_info(facts: Mapping[str, Any]) -> None:
     _print_block(console, "file", _pairs((key, facts[key]) for key in FILE_FACTS if facts.get(key)))
 
 
-def _cameras(facts: Mapping[str, Any]) -> Table:
+def _cameras(facts: Mapping[str, Any]) -> Grid:
     """Cameras with their ISOs, and the training patches of each where the header is known."""
     table = _table("code", "camera", "ISO", "patches of each ISO" if "trained" in facts else "trained at ISO")
-    names = facts["camera_names"]
+    names, counted = facts["camera_names"], facts.get("training", {}).get("patches_known", True)
     for camera, isos in (facts["trained"] if "trained" in facts else facts["cameras"]).items():
         patches = isos.items() if isinstance(isos, Mapping) else ((iso, "") for iso in isos)
-        told = [f"{iso}: {count}" if count else str(iso) for iso, count in patches if count != 0]
+        told = [f"{iso}:{count}" if count and counted else str(iso) for iso, count in patches if count != 0]
         trained = sorted(int(text.partition(":")[0]) for text in told)
         table.add_row(camera, names.get(camera, ""), _range(trained), "  ".join(told))
     return table
@@ -70,10 +72,12 @@ def _print_scores(console: Console, name: str, group: Mapping[str, Any]) -> None
     """The scores of cameras and means as a table, anything else beside them as text."""
     scores = {key: value for key, value in group.items() if isinstance(value, Mapping)}
     others = {key: value for key, value in group.items() if key not in scores}
-    table = _table("", *COLUMNS)
-    for key, value in scores.items():
-        table.add_row(key.replace("_", " "), *_cells(value))
-    _print_block(console, name, table if scores else _pairs(others.items()))
+    if scores:
+        console.print()
+        rows = [Row(key.replace("_", " "), _cells(value)) for key, value in scores.items()]
+        print_table(console, Table(name, ("", *COLUMNS), {"": rows}))
+    else:
+        _print_block(console, name, _pairs(others.items()))
     for key, value in others.items() if scores else ():
         _print_line(console, f"{key.replace('_', ' ')}: {value}")
 
@@ -103,21 +107,19 @@ def _cells(scores: Scores) -> list[str]:
     ]
 
 
-def _console(*, wide: bool = False) -> Console:
-    """Of the terminal's width; `wide` for tables."""
-    width = Console().width
-    return Console(highlight=False, markup=False, width=max(WIDTH, width) if wide else width)
+def _console() -> Console:
+    return Console(highlight=False, markup=False)
 
 
-def _table(*headings: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+def _table(*headings: str) -> Grid:
+    table = Grid(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in headings:
         table.add_column(heading, no_wrap=heading not in ("terms", "patches of each ISO", "trained at ISO"))
     return table
 
 
-def _pairs(facts: Iterable[tuple[str, Any]]) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
+def _pairs(facts: Iterable[tuple[str, Any]]) -> Grid:
+    table = Grid.grid(padding=(0, 2, 0, 0))
     for key, value in facts:
         table.add_row(key.replace("_", " "), _size(value) if key == "size" else str(value))
     return table
@@ -133,9 +135,9 @@ def _print_line(console: Console, text: str) -> None:
     console.print(f"  {text}", soft_wrap=True)
 
 
-def _print_block(console: Console, title: str, body: Table) -> None:
+def _print_block(console: Console, title: str, body: Grid) -> None:
     _print_title(console, title)
-    _console(wide=True).print(Padding(body, (0, 0, 0, 2), expand=False))
+    console.print(Padding(body, (0, 0, 0, 2), expand=False))
 
 
 def _print_list(console: Console, title: str, items: Sequence[str]) -> None:
@@ -143,14 +145,10 @@ def _print_list(console: Console, title: str, items: Sequence[str]) -> None:
     if not items:
         return
     _print_title(console, title)
-    table = Table.grid(padding=(0, 1, 0, 0))
+    table = Grid.grid(padding=(0, 1, 0, 0))
     for item in items:
         table.add_row("-", item)
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
-
-
-def _named(camera: str, names: Mapping[str, str]) -> str:
-    return f"{camera} ({names[camera]})" if camera in names else camera
 
 
 def _range(isos: Sequence[int]) -> str:

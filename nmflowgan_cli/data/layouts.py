@@ -100,16 +100,16 @@ def layout(name: str) -> Layout:
     return LAYOUTS[name]
 
 
-def stem(relative_path: str, repeat: int | None = None) -> str:
+def stem(relative_path: str, repeat: int | None = None, *, apart: bool = False) -> str:
     """A name for a picture out of its relative path: ASCII letters, digits, "_" and "-", at most 140 characters.
 
     Folders are joined by "_", the suffix is dropped, and `repeat` becomes "_r0", "_r1" ... Where other characters had
-    to be replaced, or the name is too long, eight digits of a hash keep it apart from others.
+    to be replaced, the name is too long, or `apart`, eight digits of a hash keep it apart from others.
     """
     path = PurePosixPath(relative_path)
     joined = "_".join((*path.parent.parts, path.stem))
     plain = re.sub(r"[. ]", "_", joined)
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", plain)
-    if safe != plain or len(safe) > LONGEST_STEM:
+    if apart or safe != plain or len(safe) > LONGEST_STEM:
         safe = f"{safe[:LONGEST_STEM]}_{hashlib.sha256(relative_path.encode()).hexdigest()[:8]}"
     return safe if repeat is None else f"{safe}_r{repeat}"

@@ -14,6 +14,7 @@ from nmflowgan_cli.data.sidd_instances import DENOISER_ISOS, TEST_INSTANCES, TRA
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.journal import DONE, FILE_NAME, records
+from nmflowgan_cli.notices import notice
 
 NAMED_SPLITS = ("all", "nm-flowgan", "denoiser")
 
@@ -131,6 +132,8 @@ def divide(found: Iterable[Paired], split: str = "") -> Splits:
     """
     found = list(found)
     chosen = allot(found, split)
+    if reason := left_out(found, chosen, split):
+        notice(reason)
     if not chosen["train"]:
         hint = "it divides SIDD's own pairs; try --split all" if split in NAMED_SPLITS else "try --split all"
         raise UsageError(f"no train pairs of {len(found)} in the split {split or 'of the data'!r}", hint)
@@ -148,6 +151,21 @@ def allot(found: Sequence[Paired], split: str = "") -> Splits:
         if part:
             chosen[part].append(pair)
     return chosen
+
+
+def left_out(found: Sequence[Paired], chosen: Splits, split: str) -> str:
+    """How many pairs are in neither part of a split, and why, as a sentence; "" where there are none."""
+    kept = {id(pair) for members in chosen.values() for pair in members}
+    lost = [pair for pair in found if id(pair) not in kept]
+    if not lost:
+        return ""
+    instances = [find_instance(pair.scene) or find_instance(pair.name) for pair in lost]
+    if split == "denoiser":
+        what, names = "camera and ISO", {str(pair.condition) for pair in lost}
+    else:
+        what, names = "scene instance", {f"{instance.number:04d}" for instance in instances if instance}
+    listed = ", ".join(sorted(names)[:8]) + (", ..." if len(names) > 8 else "")
+    return f"{len(lost)} of {len(found)} pairs are in neither part of the split {split}, by their {what}: {listed}"
 
 
 def scene_of(pair: Paired) -> str:

@@ -27,7 +27,7 @@ from nmflowgan_cli.training.learner import Learner, Metrics, Stateful
 from nmflowgan_cli.training.loop import Progress, TrainingOutcome, train
 from nmflowgan_cli.training.monitor import Monitor
 from nmflowgan_cli.training.run import ELSEWHERE, TrainingRequest, export, named, refuse_other_training
-from nmflowgan_cli.training.sources import pairs_line, read_splits
+from nmflowgan_cli.training.sources import notice_noiseless, pairs_line, read_splits
 
 TRIAL_STEPS = 5
 
@@ -75,12 +75,13 @@ def run_denoiser(request: TrainingRequest, *, progress: Progress) -> TrainingOut
     recipe, name = request.recipe, request.architecture
     assert isinstance(recipe, DenoiserRecipe)
     if request.data.pairs is None:
-        raise UsageError(f"--model {name} learns from pairs", "give DATA; --noise makes other noise for them")
+        raise UsageError(f"--arch {name} learns from pairs", "give DATA; --noise makes other noise for them")
     if distributed.launched() > 1:
-        raise UsageError(f"--model {name} learns in one process", "start it without torchrun")
+        raise UsageError(f"--arch {name} learns in one process", "start it without torchrun")
     device, pairs = resolve_device(request.device), read_splits(request.data)["train"]
     if request.noise == REAL and not request.data.accept_synthetic:
         refuse_unreal(pairs, "--noise real")
+    notice_noiseless(pairs)
     source = PairSource(pairs, recipe.patch, balance=request.data.balance, step=BLOCK)
     refuse_other_training(request.run, resume=request.resume)
     noise = open_noise(request.noise, pairs, device, cache_dir=request.cache_dir)

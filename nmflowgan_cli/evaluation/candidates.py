@@ -21,6 +21,8 @@ from nmflowgan_cli.synthesis.weights import find_weights
 ORACLE = "oracle"
 FITTED = (*FITS, ORACLE)
 """Names of the references that are fitted on real pairs."""
+NAMED = 3
+"""Pairs whose failure is reported, where all fail."""
 
 
 def candidates(
@@ -62,18 +64,23 @@ def _fitted(names: Sequence[str], pairs: Sequence[Paired]) -> dict[str, NoiseMod
 
 
 def _loaded(pairs: Sequence[Paired]) -> Iterator[LoadedPair]:
-    """All pictures that can be read; the pairs that cannot are named by the evaluation."""
-    readable = False
+    """All pictures that can be read; the pairs that cannot are named by the evaluation.
+
+    Raises PictureError with the reasons of the first few where none can.
+    """
+    readable, failures = False, []
     for pair in pairs:
         try:
             clean, noisy = pair.load()
-        except PictureError:
+        except PictureError as error:
+            failures.append(str(error))
             continue
         readable = True
         for one_clean, one_noisy in zip(pictures_of(clean), pictures_of(noisy), strict=True):
             yield pair.condition, one_clean, one_noisy
     if not readable:
-        raise PictureError("none of the pairs to fit the reference models on can be read")
+        reasons = "; ".join(failures[:NAMED] + ["..."] * (len(failures) > NAMED))
+        raise PictureError(f"none of the {len(pairs)} pairs to fit the reference models on can be read: {reasons}")
 
 
 def _synthesizer(model: NoiseModel, device: torch.device | str, precision: str) -> Synthesizer:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.manifest import written_camera
@@ -11,9 +11,16 @@ from nmflowgan_cli.data.reading import Paired, allot, of_camera, read_paired
 from nmflowgan_cli.errors import UsageError
 
 
+class Selection(NamedTuple):
+    """Pairs to evaluate, out of so many."""
+
+    pairs: list[Paired]
+    found: int
+
+
 def select(
     data: Path, split: str = "all", *, limit: int | None = None, camera: str = "", iso: int | None = None
-) -> list[Paired]:
+) -> Selection:
     """The pairs that `data` names (see `data.reading.read_paired`), at most `limit` of a camera and ISO.
 
     `split`: "all"; the data's own "train" or "val", or for SIDD's folders as the paper has them; "nm-flowgan" for the
@@ -25,7 +32,7 @@ def select(
     chosen = list(_chosen(of_camera(found, camera), usual, split))
     if not chosen:
         raise UsageError(f"{data} has no pairs in the split {split!r}", f"it has {len(found)} in all")
-    return _limited(chosen, limit)
+    return Selection(_limited(chosen, limit), len(found))
 
 
 def _chosen(found: Sequence[Paired], usual: str, split: str) -> Sequence[Paired]:

@@ -17,12 +17,14 @@ import numpy as np
 
 from nmflowgan_cli import __version__
 from nmflowgan_cli.data.containers import Container, Sample
-from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
+from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError, PictureError
+from nmflowgan_cli.files import write_error
 from nmflowgan_cli.imaging import Bytes, luma, read
+from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.pairs.cutting import cut as cut_patches
 from nmflowgan_cli.pairs.plan import Cut, Lot, Take
 from nmflowgan_cli.randomness import picture_key
-from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, sha256_or_none
+from nmflowgan_cli.synthesis.manifest import sha256_or_none
 from nmflowgan_cli.synthesis.pipeline import DEFAULT_WORKERS, Sampler, in_order
 
 Facts = dict[str, Any]
@@ -30,7 +32,7 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class LotOutcome:
-    """A lot and what became of it."""
+    """A finished lot: its status, records, errors and files."""
 
     lot: Lot
     status: str
@@ -39,12 +41,12 @@ class LotOutcome:
     """For the manifest: one a pair, and one a picture that failed."""
     errors: list[NmflowganError]
     paths: list[Path]
-    """What was written."""
+    """The files that were written."""
 
 
 @dataclass(frozen=True)
 class _Result:
-    """What became of a picture."""
+    """The result of a picture: its samples and records, or its error."""
 
     samples: list[Sample]
     records: list[Facts]
@@ -52,11 +54,11 @@ class _Result:
 
 
 CutProgress = Callable[[Cut, float], None]
-"""Told the share of a picture that is done, in [0, 1]; called from several threads."""
+"""Callback for the share of a picture that is done, in [0, 1]; called from several threads."""
 
 
 def facts(cut: Cut, sampler: Sampler | None) -> list[Facts]:
-    """What each pair of `cut` is, as JSON values; `sampler` is None for real pairs."""
+    """Facts about each pair of `cut`, as JSON values; `sampler` is None for real pairs."""
     take = cut.take
     common = {
         "camera": take.condition.camera,
@@ -105,10 +107,10 @@ def make(
     skip: Callable[[Lot], bool] = lambda lot: False,
     progress: CutProgress = lambda cut, share: None,
 ) -> Generator[LotOutcome]:
-    """Make the pairs, and yield what became of each lot, in their order.
+    """Make the pairs, and yield the outcome of each lot, in their order.
 
     `sampler`: None where the noisy pictures are there already. `skip`: tells lots that are to be left as they are.
-    A picture that fails does not stop the others; NmflowganError where the container cannot be written, since nothing
+    A picture that fails does not stop the others; DiskError where the container cannot be written, since nothing
     after it could be either. When the generator is closed, the lot that is being written is dropped.
     """
     skipped = cache(lambda number: skip(lots[number]))
@@ -147,10 +149,7 @@ def _written(lot: Lot, container: Container, results: Iterator[_Result]) -> LotO
         if first is not None:
             paths = container.write(lot.volume, chain([first], whole))
     except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise NmflowganError(
-            f"cannot write to {container.root}: {reason}", "make room, then go on with --resume"
-        ) from None
+        raise write_error(f"to {container.root}", error, DiskError) from None
     errors = [result.error for result in taken if result.error is not None]
     records = [record for result in taken for record in result.records]
     return LotOutcome(lot, DONE if paths else FAILED, records, errors, paths)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from nmflowgan_cli.data.containers import Container
-from nmflowgan_cli.errors import NmflowganError, UsageError
+from nmflowgan_cli.errors import DiskError, UsageError
+from nmflowgan_cli.files import write_error
+from nmflowgan_cli.journal import DONE, FILE_NAME, append, records
 from nmflowgan_cli.pairs.make import facts, inputs
 from nmflowgan_cli.pairs.plan import Lot
-from nmflowgan_cli.synthesis.manifest import DONE, FILE_NAME, append, records
 from nmflowgan_cli.synthesis.pipeline import Sampler
 
 
@@ -93,7 +94,7 @@ class History:
 
 
 def list_pairs(container: Container, manifest: PairManifest) -> None:
-    """Have the container list everything that is done; raises NmflowganError where it cannot be written.
+    """Have the container list everything that is done; raises DiskError where it cannot be written.
 
     Once more where another process has added pairs meanwhile: whoever lists last lists all.
     """
@@ -104,4 +105,4 @@ def list_pairs(container: Container, manifest: PairManifest) -> None:
             if manifest.size() == known:
                 return
     except OSError as error:
-        raise NmflowganError(f"cannot write to {container.root}: {error.strerror or error}") from None
+        raise write_error(f"to {container.root}", error, DiskError) from None

@@ -1,6 +1,7 @@
 """Plan of the pairs to make: inputs and options in, patches with their names out."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -117,24 +118,34 @@ class PairPlan:
 
 def synthetic_takes(sources: Sequence[CleanPicture], drawn: Choices, *, repeats: int, seed: int) -> list[Take]:
     """A take for every picture and repeat, with the conditions and random numbers that `synthesize` gives them."""
+    numbers = range(repeats) if repeats > 1 else (None,)
+    shared = _shared_stems(source.seed_path for source in sources)
     return [
         Take(
             source.path,
             None,
             source.seed_path,
-            repeat,
-            drawn.draw(seed, source.seed_path, repeat),
+            number or 0,
+            drawn.draw(seed, source.seed_path, number or 0),
             source.seed_path,
             "train",
-            stem(source.seed_path, repeat if repeats > 1 else None),
+            stem(source.seed_path, number, apart=stem(source.seed_path).lower() in shared),
         )
         for source in sources
-        for repeat in range(repeats)
+        for number in numbers
     ]
+
+
+def _shared_stems(relative_paths: Iterable[str]) -> set[str]:
+    """The stems, in lower case, that several paths have: those of a/b.png and a_b.png."""
+    counts = Counter(stem(path).lower() for path in relative_paths)
+    return {name for name, count in counts.items() if count > 1}
 
 
 def real_takes(pairs: Iterable[Pair]) -> list[Take]:
     """A take for every real pair, in the data's own split."""
+    pairs = list(pairs)
+    shared = _shared_stems(pair.name for pair in pairs)
     return [
         Take(
             pair.clean,
@@ -144,7 +155,7 @@ def real_takes(pairs: Iterable[Pair]) -> list[Take]:
             pair.condition,
             scene_of(pair),
             pair.split,
-            stem(pair.name),
+            stem(pair.name, apart=stem(pair.name).lower() in shared),
             find_instance(pair.scene) or find_instance(pair.name),
             find_frame(pair.name),
             pair.origin,

@@ -1,14 +1,15 @@
 """Request of a `make-pairs` run as one value, and its plan; mistakes are reported before any work."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nmflowgan_cli.data.containers import Container
 from nmflowgan_cli.data.folders import is_folder_pair
 from nmflowgan_cli.data.manifest import MANIFEST_NAMES, Pair
-from nmflowgan_cli.data.reading import read_paired
+from nmflowgan_cli.data.reading import divide, read_paired
 from nmflowgan_cli.data.sidd import is_sidd
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.notices import notice
 from nmflowgan_cli.pairs.plan import Cutting, PairPlan, Take, divided, pair_plan, real_takes, synthetic_takes
 from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.inputs import find_pictures
@@ -26,10 +27,16 @@ class PairRequest:
     cutting: Cutting
     listed: bytes = b""
     """The bytes of standard input, where "-" is among the inputs."""
+    null: bool = False
+    """Whether that list is separated by NUL even if it holds none."""
+    relative_to: Path | None = None
+    """The folder that relative paths start from; None: the folder, pattern or list that a picture was found by."""
     weights: str | None = None
     cache_dir: Path | None = None
     seed: int = 0
     repeats: int = 1
+    split: str = ""
+    """Of real pairs, see `data.reading.divide`; "" for that of the data."""
     val_share: float | None = None
     """None: no val split of clean pictures, and that of the data for real pairs."""
 
@@ -51,6 +58,8 @@ def prepare_pairs(request: PairRequest) -> PreparedPairs:
         missing = "--iso" if request.cameras else "--camera"
         raise UsageError(f"{missing} is missing", "clean pictures need --camera and --iso, real pairs neither")
     weights = None
+    if request.cameras and request.split:
+        raise UsageError("--split is for real pairs", "--val-share divides clean pictures")
     if request.cameras:
         weights = find_weights(request.weights, request.cameras, cache_dir=request.cache_dir)
         takes = _synthetic(request, weights)
@@ -77,23 +86,46 @@ def _synthetic(request: PairRequest, weights: Weights) -> list[Take]:
     for text in request.inputs:
         _refuse_paired(text)
     drawn = choices(weights.vocabulary, request.cameras, request.isos)
-    sources = find_pictures(request.inputs, request.listed, without=request.output)
+    sources = find_pictures(
+        request.inputs, request.listed, null=request.null, relative_to=request.relative_to, without=request.output
+    )
     return synthetic_takes(sources, drawn, repeats=request.repeats, seed=request.seed)
 
 
 def _real(request: PairRequest) -> list[Take]:
-    if request.repeats > 1 or request.weights is not None:
-        asked = "--repeats" if request.repeats > 1 else "--weights"
+    given = {
+        "--repeats": request.repeats > 1,
+        "--weights": request.weights is not None,
+        "--relative-to": request.relative_to is not None,
+    }
+    if request.split and request.val_share is not None:
+        raise UsageError("--split and --val-share both divide the pairs", "leave one of them out")
+    for asked in (flag for flag, there in given.items() if there):
         raise UsageError(f"{asked} is for clean pictures", "with --camera and --iso, or leave it out for real pairs")
-    return real_takes(pair for text in request.inputs for pair in _pairs(Path(text)))
+    return real_takes(pair for text in request.inputs for pair in _pairs(Path(text), request.split))
 
 
-def _pairs(data: Path) -> list[Pair]:
+def _pairs(data: Path, split: str) -> list[Pair]:
     found, _ = read_paired(data)
     pairs = [pair for pair in found if isinstance(pair, Pair)]
     if len(pairs) < len(found):
         raise UsageError(f"{data} holds patches, not pictures", "they are cut already")
-    return pairs
+    if not split:
+        return pairs
+    parts = divide(pairs, split)
+    return [replace(pair, split=part) for part, members in parts.items() for pair in members if isinstance(pair, Pair)]
+
+
+def refuse_unsupported(container: Container, plan: PairPlan, *, force: bool) -> None:
+    """Raise UsageError for a camera or ISO that the code which reads the container cannot know; with `force`, notices.
+
+    Raises for the first of them.
+    """
+    reasons = dict.fromkeys(container.unsupported(cut.take.condition) for cut in plan.cuts)
+    for reason in filter(None, reasons):
+        if not force:
+            raise UsageError(reason, "choose other cameras and ISOs, another --container, or --force")
+        notice(reason)
 
 
 def _refuse_paired(text: str) -> None:

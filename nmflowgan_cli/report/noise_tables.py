@@ -191,14 +191,21 @@ def optional_tables(evaluation: Evaluation, latencies: Sequence[Latency]) -> lis
 
 
 def print_scores(
-    evaluation: Evaluation, latencies: Sequence[Latency] = (), *, cells: bool = False, official: bool = False
+    evaluation: Evaluation,
+    latencies: Sequence[Latency] = (),
+    *,
+    cells: bool = False,
+    official: bool = False,
+    left_out: int = 0,
 ) -> None:
     """Print the scores of each model, the comparison of several, Table I and latencies.
 
-    `cells`: a row for each camera and ISO; `official`: a column of the un-rounded KLD.
+    `cells`: a row for each camera and ISO; `official`: a column of the un-rounded KLD; `left_out`: pairs of the data
+    that were not evaluated.
     """
     results = evaluation.results
-    print(f"compared with {stated(evaluation.origins)}\n")  # noqa: T201 - first of all
+    others = f"; {left_out} other pairs of the data are left out" if left_out else ""
+    print(f"compared with {stated(evaluation.origins)}{others}\n")  # noqa: T201 - first of all
     without = PAGE_ONLY if official else (*PAGE_ONLY, "official")
     tables = [_model_table(result, without, cells=cells) for result in results]
     if len(results) > 1:

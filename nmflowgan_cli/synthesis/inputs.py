@@ -1,9 +1,9 @@
-"""From what the user names - files, folders, patterns, a list on stdin - to pictures with a relative path."""
+"""Inputs of the command line (files, folders, patterns, a list on stdin) as pictures with a relative path."""
 
 import glob
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from nmflowgan_cli.errors import UsageError
@@ -14,7 +14,7 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class CleanPicture:
-    """A clean picture: where it lies, and the path that its output and its random numbers are named after."""
+    """A clean picture: its file, and the relative path that names its output and its random numbers."""
 
     path: Path
     relative: PurePath
@@ -27,20 +27,38 @@ class CleanPicture:
         return self.relative.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def find_pictures(inputs: Sequence[str], listed: bytes = b"", *, without: Path | None = None) -> list[CleanPicture]:
+def find_pictures(
+    inputs: Sequence[str],
+    listed: bytes = b"",
+    *,
+    null: bool = False,
+    relative_to: Path | None = None,
+    without: Path | None = None,
+) -> list[CleanPicture]:
     """The pictures that `inputs` name, each once, in the order given (folders and patterns sorted).
 
     A file keeps its name; a file of a folder, its path in the folder; a match of a pattern, its path below the
-    part without wildcards; a path listed on stdin ("-", the bytes `listed`: one a line, or separated by NUL), that
-    path itself if it is relative and does not climb. The folder `without` (the output) is not searched.
-    Raises UsageError for an input that matches nothing.
+    part without wildcards; a path listed on stdin ("-", the bytes `listed`), that path itself if it is relative and
+    does not climb. With `relative_to`, all keep their path below that folder instead. The list is separated by NUL
+    if `null`, or if it holds any, else by line ends. The folder `without` (the output) is not searched.
+    Raises UsageError for an input that matches nothing, and for a picture that does not lie below `relative_to`.
     """
     found: dict[CleanPicture, None] = {}
     for text in inputs:
-        named = _listed(listed) if text == STDIN else _named(text)
+        named = _listed(listed, null=null) if text == STDIN else _named(text)
         kept = [source for source in named if not (without and source.searched and _is_below(source.path, without))]
         found.update(dict.fromkeys(kept or named))  # where all lie there, the user means the folder itself
-    return list(found)
+    if relative_to is None:
+        return list(found)
+    return list({source.relative: source for source in (_below(one, relative_to) for one in found)}.values())
+
+
+def _below(source: CleanPicture, folder: Path) -> CleanPicture:
+    """The picture with its path below `folder`, by the letters of both paths: links are not followed."""
+    relative = PurePath(os.path.relpath(source.path, folder))
+    if ".." in relative.parts:
+        raise UsageError(f"{source.path} is not below {folder}", "--relative-to takes a folder above all pictures")
+    return replace(source, relative=relative)
 
 
 def _is_below(path: Path, folder: Path) -> bool:
@@ -80,17 +98,26 @@ def _is_picture(path: Path) -> bool:
 
 
 def _pattern(text: str) -> list[CleanPicture]:
-    parts = Path(text).parts
-    fixed = Path(*parts[: next(number for number, part in enumerate(parts) if glob.has_magic(part))])
-    paths = [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - keeps absolute patterns
+    fixed, pattern = _divided(Path(text))
+    paths = [fixed / match for match in sorted(glob.glob(str(pattern), root_dir=fixed, recursive=True))]  # noqa: PTH207
     sources = [CleanPicture(path, path.relative_to(fixed), searched=True) for path in paths if _is_picture(path)]
     if not sources:
         raise UsageError(f"pattern {text} matches no pictures", f"pictures end in {', '.join(FORMATS)}")
     return sources
 
 
-def _listed(data: bytes) -> list[CleanPicture]:
-    lines = data.split(b"\0") if b"\0" in data else data.splitlines()
+def _divided(path: Path) -> tuple[Path, PurePath]:
+    """The folder that a pattern searches, and the pattern below it. A folder of that very name is no pattern."""
+    parts = list(path.parts)
+    fixed = Path(path.anchor)
+    del parts[: len(fixed.parts)]
+    while parts and (not glob.has_magic(parts[0]) or (fixed / parts[0]).is_dir()):
+        fixed /= parts.pop(0)
+    return fixed, PurePath(*parts)
+
+
+def _listed(data: bytes, *, null: bool) -> list[CleanPicture]:
+    lines = data.split(b"\0") if null or b"\0" in data else data.splitlines()
     texts = [os.fsdecode(line) for line in lines if line.strip()]
     if not texts:
         raise UsageError("the list on standard input is empty", "one path a line, or separated by NUL")

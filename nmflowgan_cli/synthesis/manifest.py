@@ -1,20 +1,15 @@
-"""Where every noisy picture came from: one JSON record a line, appended as the pictures are done."""
+"""Manifest of the noisy pictures: one JSON record a line, appended as the pictures are done."""
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from nmflowgan_cli import __version__
-from nmflowgan_cli.errors import NmflowganError
 from nmflowgan_cli.files import sha256
+from nmflowgan_cli.journal import DONE, append, records
 from nmflowgan_cli.synthesis.plan import Job
-
-FILE_NAME = "manifest.jsonl"
-
-DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,44 +77,9 @@ class Manifest:
         return Record(**{**asdict(record), "output": self._relative(record.output)})
 
 
-def append(path: Path, lines: bytes, hint: str = "") -> None:
-    """Add whole lines in one piece, so that several processes may write at once; NmflowganError with the `hint`."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            _mend(descriptor)
-            if os.write(descriptor, lines) < len(lines):
-                raise OSError(None, "only part of a record was written")
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise NmflowganError(f"cannot write {path}: {error.strerror}", hint) from None
-
-
-def records(path: Path) -> Iterator[dict[str, object]]:
-    """The records of a manifest, oldest first; a line that was cut off by a crash is passed over."""
-    if not path.exists():
-        return
-    for line in path.read_bytes().splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            yield record
-
-
 def sha256_or_none(path: Path) -> str | None:
     """The SHA-256 of a file in hexadecimal digits; None if it cannot be read."""
     try:
         return sha256(path)
     except OSError:
         return None
-
-
-def _mend(descriptor: int) -> None:
-    """Begin a new line where the last one was cut off by a crash."""
-    size = os.fstat(descriptor).st_size
-    if size and os.pread(descriptor, 1, size - 1) != b"\n":
-        os.write(descriptor, b"\n")

@@ -14,13 +14,14 @@ import torch
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.origin import Origin
-from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError
-from nmflowgan_cli.imaging import Bytes, read, write
+from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError
+from nmflowgan_cli.imaging import Bytes, read, refuse_unwritable, write
+from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import lanes
 from nmflowgan_cli.synthesis.engine import synthesize
-from nmflowgan_cli.synthesis.manifest import DONE, FAILED, SKIPPED, Record, sha256_or_none
+from nmflowgan_cli.synthesis.manifest import Record, sha256_or_none
 from nmflowgan_cli.synthesis.plan import Job
 
 _Item = TypeVar("_Item")
@@ -32,7 +33,7 @@ DEFAULT_WORKERS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """What all pictures of a run have in common. `model` is on `device`."""
+    """Model and settings that all pictures of a run have in common. `model` is on `device`."""
 
     model: NoiseModel
     weights: str = ""
@@ -83,15 +84,17 @@ class Sampler:
 
 @dataclass(frozen=True)
 class Item:
-    """A job and what became of it."""
+    """A finished job: its record, and its error if it failed."""
 
     job: Job
     record: Record
     error: NmflowganError | None = None
+    notes: tuple[str, ...] = ()
+    """What the picture lost beside its pixels, each in one line."""
 
 
 JobProgress = Callable[[Job, float], None]
-"""Told the share of a job that is done, in [0, 1]; called from several threads."""
+"""Callback for the share of a job that is done, in [0, 1]; called from several threads."""
 
 
 def run(
@@ -102,10 +105,11 @@ def run(
     skip: Callable[[Job], bool] = lambda job: False,
     progress: JobProgress = lambda job, share: None,
 ) -> Generator[Item]:
-    """Make the noisy pictures, and yield what became of each, in the order of `jobs`.
+    """Make the noisy pictures, and yield the result of each, in the order of `jobs`.
 
     `workers`: how many pictures are under way at a time. Jobs that `skip` holds for done are yielded as skipped.
     When the generator is closed, pictures that are being written are finished and all others dropped.
+    Raises DiskError where nothing more can be written, after the results of all jobs before.
     """
     return in_order(
         jobs,
@@ -144,29 +148,32 @@ def in_order(
 
 
 def _do(job: Job, sampler: Sampler, skip: Callable[[Job], bool], shared: Executor, progress: JobProgress) -> Item:
-    """Read, sample and write one picture; an error that concerns this picture becomes its result."""
+    """Read, sample and write one picture; an error that concerns this picture alone becomes its result."""
     if skip(job):
         return Item(job, sampler.record(job, SKIPPED))
     try:
-        digest = _make(job, sampler, shared, progress)
+        digest, notes = _make(job, sampler, shared, progress)
+    except DiskError:
+        raise
     except NmflowganError as error:
         return _failed(job, sampler, error)
     except MemoryError:
         hint = "use fewer --workers, or cut the picture into pieces"
         return _failed(job, sampler, OutOfMemoryError(f"out of memory for {job.input}", hint))
     record = sampler.record(job, DONE)
-    return Item(job, replace(record, input_sha256=digest, output_sha256=sha256_or_none(job.output)))
+    return Item(job, replace(record, input_sha256=digest, output_sha256=sha256_or_none(job.output)), notes=notes)
 
 
 def _failed(job: Job, sampler: Sampler, error: NmflowganError) -> Item:
     return Item(job, replace(sampler.record(job, FAILED), error=str(error)), error)
 
 
-def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -> str | None:
-    """Write the noisy picture; the SHA-256 of the clean file."""
+def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -> tuple[str | None, tuple[str, ...]]:
+    """Write the noisy picture; the SHA-256 of the clean file, and what the picture lost beside its pixels."""
     picture = read(job.input)
+    refuse_unwritable(job.output, picture)
     key = picture_key(sampler.seed, job.relative_path, job.repeat)
     noisy = sampler.sample(picture.rgb, job.condition, key, shared, lambda share: progress(job, share))
     picture = replace(picture, rgb=noisy)  # the clean pixels are let go before encoding takes memory
-    write(job.output, picture)
-    return sha256_or_none(job.input)
+    lost = write(job.output, picture)
+    return sha256_or_none(job.input), (*picture.notes, *lost)

@@ -1,4 +1,4 @@
-"""What will be made of what: inputs and options in, a list of jobs out. Nothing is read or written here.
+"""Plan of a run: inputs and options in, a list of jobs out. Nothing is read or written here.
 
 Everything that can be known to go wrong is found before the first picture is touched.
 """
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.imaging import FORMATS
+from nmflowgan_cli.imaging import FORMATS, UNREAD_SUFFIXES
 from nmflowgan_cli.synthesis.condition_choice import Choices
 from nmflowgan_cli.synthesis.inputs import CleanPicture
 
@@ -19,7 +19,7 @@ Work = TypeVar("Work")
 
 SAME = "same"
 SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}
-"""What `--format` may say besides "same", and the suffix that it writes."""
+"""The formats of `--format` besides "same", and the suffixes of their files."""
 ON_EXISTS = ("error", "skip", "overwrite")
 
 
@@ -37,7 +37,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Naming:
-    """How outputs are named. `output` is a folder, or a file where `is_file`."""
+    """Names of outputs. `output` is a folder, or a file where `is_file`."""
 
     output: Path
     is_file: bool
@@ -45,7 +45,7 @@ class Naming:
     repeats: int = 1
 
     def path(self, source: CleanPicture, repeat: int) -> Path:
-        """Where repeat `repeat` of `source` goes; "_r0", "_r1" .. mark repeats where there are several."""
+        """The output for repeat `repeat` of `source`; "_r0", "_r1" .. mark repeats where there are several."""
         if self.is_file:
             return self.output
         kept = self.output / source.relative
@@ -58,16 +58,20 @@ class Naming:
 
 
 def naming(output: Path, *, single: bool, format: str | None = None, repeats: int = 1) -> Naming:  # noqa: A002
-    """How outputs are named below `output`, which is a file if there is a `single` input without repeats.
+    """Names of outputs below `output`, which is a file if there is a `single` input without repeats.
 
     `output` is taken as a file where its suffix is a picture's and no folder of that name exists; its suffix then
     says the format. Raises UsageError for an unknown format, one that contradicts the suffix, or bad repeats.
     """
+    suffix = output.suffix.lower()
+    if suffix in UNREAD_SUFFIXES and not output.is_dir():
+        raise UsageError(
+            f"{output.name}: {suffix} pictures are not written", f"one of {', '.join(FORMATS)}, or a folder"
+        )
     if format is not None and format not in (SAME, *SUFFIXES):
         raise UsageError(f"unknown format {format!r}", f"one of {', '.join((SAME, *SUFFIXES))}")
     if repeats < 1:
         raise UsageError(f"{repeats} repeats", "at least 1 is needed")
-    suffix = output.suffix.lower()
     if suffix not in FORMATS or output.is_dir():
         return Naming(output, is_file=False, format=format or "png", repeats=repeats)
     if not single or repeats > 1:

@@ -1,4 +1,4 @@
-"""What a user asks for, as one value, and the jobs that follow from it. No torch here: mistakes are told at once."""
+"""Request of the command line as one value, and its jobs. No torch here: mistakes are reported at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,22 +6,27 @@ from pathlib import Path
 
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.journal import FILE_NAME
 from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.inputs import STDIN, find_pictures
-from nmflowgan_cli.synthesis.manifest import FILE_NAME, Manifest
+from nmflowgan_cli.synthesis.manifest import Manifest
 from nmflowgan_cli.synthesis.plan import ON_EXISTS, Job, naming, plan, refuse_existing, share
 
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisRequest:
-    """Which pictures to make, and where."""
+    """Pictures to make, and where to write them."""
 
     inputs: tuple[str, ...]
     cameras: tuple[str, ...]
     isos: tuple[str, ...]
     output: Path
     listed: bytes = b""
-    """What came on standard input, where "-" is among the inputs."""
+    """The bytes of standard input, where "-" is among the inputs."""
+    null: bool = False
+    """Whether that list is separated by NUL even if it holds none."""
+    relative_to: Path | None = None
+    """The folder that relative paths start from; None: the folder, pattern or list that a picture was found by."""
     seed: int = 0
     repeats: int = 1
     format: str | None = None
@@ -39,9 +44,9 @@ class Prepared:
     jobs: list[Job]
     folder: Path
     manifest: Manifest | None
-    """Where records are to be appended."""
+    """The manifest to append records to."""
     history: Manifest | None
-    """Where to look up what was done before; None unless the run is resumed."""
+    """The manifest of the earlier run; None unless it is resumed."""
     skip_existing: bool
     seed: int
 
@@ -57,9 +62,11 @@ def prepare(request: SynthesisRequest, vocabulary: Vocabulary) -> Prepared:
     if request.on_exists not in ON_EXISTS:
         raise UsageError(f"--on-exists {request.on_exists!r} is unknown", f"one of {', '.join(ON_EXISTS)}")
     drawn = choices(vocabulary, request.cameras, request.isos)
+    sources = find_pictures(
+        request.inputs, request.listed, null=request.null, relative_to=request.relative_to, without=request.output
+    )
     single = len(request.inputs) == 1 and request.inputs[0] != STDIN and Path(request.inputs[0]).is_file()
     names = naming(request.output, single=single, format=request.format, repeats=request.repeats)
-    sources = find_pictures(request.inputs, request.listed, without=None if names.is_file else request.output)
     jobs = share(plan(sources, names, drawn, request.seed), request.shard)
     if request.on_exists == "error" and not request.resume:
         refuse_existing(jobs)

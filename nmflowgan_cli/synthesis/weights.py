@@ -1,16 +1,15 @@
 """Noise models by name: registered weights, a weights file, or the camera simulator."""
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.notices import notice
 from nmflowgan_cli.synthesis.condition_choice import ANY, split
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 SIMULATOR = "isp"
 """The name of the camera simulator among the weights: it needs no file."""
 SIMULATOR_TERMS = "MIT"
-LOGGER = logging.getLogger("nmflowgan_cli")
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def find_weights(name: str | None, cameras: Sequence[str] = (), *, cache_dir: Pa
     header = read_header(path)
     found = Weights(header.name or path.stem, path, sha256(path), header.vocabulary, header.terms)
     if header.restricted:
-        _tell_terms(found.name, found.terms)
+        notice(f"terms of the weights {found.name}: {found.terms}")
     return found
 
 
@@ -97,12 +95,6 @@ def find_init(name: str, cache_dir: Path | None = None) -> Path:
     if path is None:
         raise UsageError(f"{name} has no weights to go on from", "a name of nmflowgan weights list, or a file")
     return path
-
-
-@cache
-def _tell_terms(name: str, terms: str) -> None:
-    """Log the terms of weights, once a process: on stderr, unless logging is configured otherwise."""
-    LOGGER.warning("terms of the weights %s: %s", name, terms)
 
 
 def _simulator() -> Weights:

@@ -16,6 +16,7 @@ from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.errors import TrainingError, UsageError
 from nmflowgan_cli.files import make_folder, write_whole
 from nmflowgan_cli.models.registry import architecture, load_reference
+from nmflowgan_cli.notices import notice
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.training import card, distributed, state
 from nmflowgan_cli.training.extension import Start, start_from
@@ -105,6 +106,8 @@ def run_training(request: TrainingRequest, *, progress: Progress) -> TrainingOut
     if request.init is not None:
         start, header = start_from(request.init, header)
     validation = validation_set(data, source, header.vocabulary, recipe.patch)
+    if validation is None:
+        notice("no validation: no held-out pairs are of a camera and ISO that the model learns, and none are simulated")
     make_folder(request.run, ELSEWHERE, TrainingError)
     options = request.options(device)
     with distributed.processes(device, batch=recipe.batch):

@@ -1,5 +1,6 @@
 """What a training learns from: paired data, simulated pairs of clean photographs, or both."""
 
+import filecmp
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from nmflowgan_cli.conditions import Condition, camera_code
 from nmflowgan_cli.data.batches import BatchSource
+from nmflowgan_cli.data.manifest import Pair
 from nmflowgan_cli.data.mixing import MixedSource
 from nmflowgan_cli.data.origin import Origin, stated
 from nmflowgan_cli.data.patches import Balance, PairSource, census
@@ -15,6 +17,7 @@ from nmflowgan_cli.data.reading import Paired, Splits, divide, of_camera, read_p
 from nmflowgan_cli.data.simulate import Simulator, load_clean
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.models.nmflowgan.rendering import PERIOD, Rendering
+from nmflowgan_cli.notices import notice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +65,21 @@ def open_source(options: DataOptions, patch: int) -> tuple[BatchSource, tuple[st
         assert simulator is not None
         return simulator, (_simulated(simulator),)
     train = read_splits(options)["train"]
-    pairs = options.pair_source(train, patch)
-    real = pairs_line(options, train)
-    if simulator is None:
-        return pairs, (real,)
-    return MixedSource(simulator, pairs, options.simulate_share), (real, _simulated(simulator))
+    pairs, real = options.pair_source(train, patch), pairs_line(options, train)
+    source = pairs if simulator is None else MixedSource(simulator, pairs, options.simulate_share)
+    notice_noiseless(train)
+    return source, (real,) if simulator is None else (real, _simulated(simulator))
+
+
+def notice_noiseless(pairs: Sequence[Paired]) -> None:
+    """A notice of how many pairs have the same file twice, if there are any."""
+    same = sum(_is_noiseless(pair) for pair in pairs)
+    if same:
+        notice(f"{same} of {len(pairs)} pairs have no noise: their clean and noisy pictures are the same")
+
+
+def _is_noiseless(pair: Paired) -> bool:
+    return isinstance(pair, Pair) and filecmp.cmp(pair.clean, pair.noisy, shallow=False)
 
 
 def pairs_line(options: DataOptions, pairs: Sequence[Paired]) -> str:

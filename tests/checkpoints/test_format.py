@@ -14,7 +14,7 @@ from places import FIXTURES
 from nmflowgan_cli.checkpoints import build as building
 from nmflowgan_cli.checkpoints.format import FORMAT_VERSION, KEY, Header, load_weights, read_header, save_weights
 from nmflowgan_cli.checkpoints.official import VOCABULARY, import_official
-from nmflowgan_cli.errors import WeightsError
+from nmflowgan_cli.errors import DiskError, WeightsError
 from nmflowgan_cli.models.nmflowgan.paper import PaperNMFlowGAN
 
 OFFICIAL = FIXTURES / "official_small.pth"
@@ -152,7 +152,7 @@ def test_a_full_disk_leaves_nothing(path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(WeightsError, match="No space left"):
+    with pytest.raises(DiskError, match="No space left"):
         save_weights(path, {"x": torch.zeros(3)}, HEADER)
     assert list(path.parent.iterdir()) == [path]
     assert path.read_bytes() == before

@@ -14,7 +14,7 @@ from fakes import VOCABULARY, save_untrained
 import nmflowgan_cli
 from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.imaging import Picture, write
-from nmflowgan_cli.synthesis import weights
+from nmflowgan_cli.notices import notice
 
 HEADER = Header(architecture="paper", options={"widths": [4, 4, 4, 4, 4]}, vocabulary=VOCABULARY, name="small")
 TERMS = "non-commercial use only"
@@ -23,7 +23,7 @@ CLEAN = np.full((2, 24, 24, 3), 90, np.uint8)
 
 @pytest.fixture
 def restricted(tmp_path: Path) -> Path:
-    weights._tell_terms.cache_clear()
+    notice.cache_clear()
     return save_untrained(tmp_path / "restricted.safetensors", replace(HEADER, terms=TERMS))
 
 
@@ -56,7 +56,7 @@ def test_python_has_an_attribute_and_one_line_in_the_log(restricted, caplog):
 
 @pytest.mark.parametrize("terms", ["", "MIT", "mit", "CC0", "Apache-2.0"])
 def test_terms_that_forbid_nothing_are_not_told(terms, tmp_path, caplog):
-    weights._tell_terms.cache_clear()
+    notice.cache_clear()
     path = save_untrained(tmp_path / "free.safetensors", replace(HEADER, terms=terms))
     assert nmflowgan_cli.load(path, device="cpu").terms == terms
     assert not caplog.records

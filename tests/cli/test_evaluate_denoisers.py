@@ -96,9 +96,9 @@ def test_a_table_trains_the_bound_and_the_models_and_goes_on_where_it_stopped(da
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("train", "{data}", "-o", "x", "--model", "awgn", "--flow-steps", "3"), 2, "--model awgn has no --flow-steps"),
-        (("train", "{data}", "-o", "x", "--model", "dncnn", "--init", "a"), 2, "--model dncnn has no --init"),
-        (("train", "{data}", "-o", "x", "--noise", "awgn"), 2, "--model nmflowgan has no --noise"),
+        (("train", "{data}", "-o", "x", "--model", "awgn", "--flow-steps", "3"), 2, "--arch awgn has no --flow-steps"),
+        (("train", "{data}", "-o", "x", "--model", "dncnn", "--init", "a"), 2, "--arch dncnn has no --init"),
+        (("train", "{data}", "-o", "x", "--noise", "awgn"), 2, "--arch nmflowgan has no --noise"),
         (("train", "{data}", "-o", "x", "--model", "dncnn", "--noise", "gone.safetensors"), 4, "gone.safetensors"),
         (("evaluate", "{data}"), 2, "no model to evaluate"),
         (
@@ -109,7 +109,7 @@ def test_a_table_trains_the_bound_and_the_models_and_goes_on_where_it_stopped(da
         (("evaluate", "{data}", "--denoiser", "a", "--cells"), 2, "an evaluation of denoisers has no --cells"),
         (("evaluate", "{data}", "--denoiser", "gone.safetensors"), 4, "gone.safetensors"),
         (("evaluate", "{data}", "--denoiser", "a", "-m", "awgn"), 2, "-m names noise models"),
-        (("evaluate", "{data}", "--denoising-table", "-m", "awgn"), 2, "give --runs and a folder"),
+        (("evaluate", "{data}", "--denoising-table", "-m", "awgn"), 2, "give --output and a folder"),
         (
             ("evaluate", "{data}", "--denoising-table", "-m", "awgn", "--runs", "{data}/x", "--budget", "long"),
             2,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -12,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import VOCABULARY, photograph, save_untrained
+from processes import interruptible, nmflowgan, with_disk
 
 from nmflowgan_cli.checkpoints.format import Header
+from nmflowgan_cli.cli.synthesize import Format, OnExists
 from nmflowgan_cli.imaging import Picture, read, write
+from nmflowgan_cli.synthesis.plan import ON_EXISTS, SAME, SUFFIXES
 
 HEADER = Header(architecture="paper", options={"widths": [4, 4, 4, 4, 4]}, vocabulary=VOCABULARY, name="small")
 
@@ -95,6 +99,8 @@ def test_single_file_list_on_stdin_and_folder_agree(folder: Path, weights: Path)
         ("clean", (), {"iso": 0}, 2, "ISO 0"),
         ("clean", (), {"iso": 10**9}, 2, "ISO 1000000000 is outside"),
         ("missing.png", (), {}, 2, "input missing.png does not exist"),
+        ("missing.png", ("-o", "noisy.png"), {}, 2, "input missing.png does not exist"),
+        ("clean", ("--relative-to", "clean/sub"), {}, 2, "clean/a.png is not below clean/sub (--relative-to takes"),
         ("empty", (), {}, 2, "folder empty holds no pictures"),
         ("clean", ("-o", "clean/a.png/noisy"), {}, 1, "cannot make the output folder clean/a.png/noisy"),
         ("clean/a.png", ("-o", "clean/a.png"), {}, 2, "on top of an input"),
@@ -131,32 +137,72 @@ def test_a_dry_run_makes_nothing(folder: Path, weights: Path) -> None:
     assert not (folder / "noisy").exists()
 
 
-def test_a_full_disk(folder: Path, weights: Path) -> None:
+def test_a_file_that_is_too_large_fails_alone(folder: Path, weights: Path) -> None:
     """Files beyond a size cannot be written: a picture larger than that fails, the others are done."""
     write(folder / "clean/large.png", Picture(np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)))
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
 
-    done = call(folder, "clean", *asked(weights, "-q"), preexec_fn=limit)
+    done = call(folder, "clean", *asked(weights), preexec_fn=limit)
     assert done.returncode == 3, done.stderr
     assert done.stdout.splitlines() == ["noisy/a.png", "noisy/b.png", "noisy/sub/c.png"]
-    assert done.stderr == "error: cannot write noisy/large.png: File too large\n"
+    assert done.stderr.splitlines()[1] == "error: cannot write noisy/large.png: File too large"
     written = sorted(path.name for path in (folder / "noisy").rglob("*") if path.is_file())
     assert written == ["a.png", "b.png", "c.png", "manifest.jsonl"]
+
+
+def test_a_full_disk_ends_the_run(folder: Path, weights: Path) -> None:
+    """What was made stays; after making room, --resume makes the rest, and all is as if the disk had been large."""
+    make = ("synthesize", "clean", *asked(weights, "--repeats", 9, "--workers", 2), "-o", "disk/noisy")
+    script = (
+        f"{nmflowgan(*make)} 2>err >out; echo $?",
+        "cp -r disk/noisy first",
+        "mount -o remount,size=10m disk",
+        f"{nmflowgan(*make, '--resume', '-q')}; echo $?",
+        "cp -r disk/noisy whole",
+    )
+    done = with_disk(folder, "size=64k", *script)
+    assert done.stdout.splitlines() == ["1", "0"], done.stderr
+    made = (folder / "out").read_text().splitlines()
+    assert 0 < len(made) < 27
+    _, error = (folder / "err").read_text().splitlines()
+    assert re.fullmatch(
+        r"error: cannot write disk/noisy/\S+: No space left on device "
+        rf"\({len(made)} of 27 pictures are done; make room, then go on with --resume\)",
+        error,
+    )
+    records = [json.loads(line) for line in (folder / "first/manifest.jsonl").read_text().splitlines()]
+    assert [f"disk/noisy/{record['output']}" for record in records] == made
+    assert not list((folder / "first").rglob("*.part"))
+    assert all(read(path).rgb.size for path in (folder / "first").rglob("*.png"))
+    assert call(folder, "clean", *asked(weights, "--repeats", 9)).returncode == 0
+    assert pictures(folder / "whole") == pictures(folder / "noisy")
+
+
+def pictures(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.png")}
+
+
+def test_a_read_only_disk_is_named(folder: Path, weights: Path) -> None:
+    script = nmflowgan("synthesize", "clean", *asked(weights), "-o", "disk")
+    done = with_disk(folder, "ro", f"{script}; echo $?")
+    assert done.stdout == "1\n"
+    assert done.stderr == "error: cannot write to the output folder disk: Read-only file system (choose another -o)\n"
 
 
 @pytest.fixture
 def long_run(folder: Path, weights: Path) -> Iterator[subprocess.Popen[str]]:
     """A run of many repeats, after its first result."""
-    process = subprocess.Popen(
-        command("clean", *asked(weights, "--repeats", 500)),
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with interruptible():
+        process = subprocess.Popen(
+            command("clean", *asked(weights, "--repeats", 500)),
+            cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     with process:
         assert process.stdout is not None
         assert process.stdout.readline() == "noisy/a_r0.png\n"
@@ -166,6 +212,15 @@ def long_run(folder: Path, weights: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+def read_whole(folder: Path) -> list[Path]:
+    """The pictures in `folder`; each can be read, and nothing is half-written beside them."""
+    assert not list(folder.rglob("*.part"))
+    paths = list(folder.rglob("*.png"))
+    for path in paths:
+        assert read(path).rgb.size
+    return paths
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interruption(folder: Path, weights: Path, long_run: subprocess.Popen[str], number: signal.Signals) -> None:
     long_run.send_signal(number)
@@ -173,19 +228,45 @@ def test_interruption(folder: Path, weights: Path, long_run: subprocess.Popen[st
     assert long_run.returncode == 130
     assert "Traceback" not in err
     assert err.splitlines()[-1] == "interrupted"
-    written = sorted(path.name for path in (folder / "noisy").glob("*.png"))
+    written = read_whole(folder / "noisy")
     assert 1 <= len(written) < 500
     assert len(out.splitlines()) + 1 <= len(written)
-    for name in written:
-        assert read(folder / "noisy" / name).rgb.size
-    assert not list(folder.rglob("*.part"))
 
 
-def test_a_closed_pipe_ends_the_run_quietly(long_run: subprocess.Popen[str]) -> None:
+def test_a_closed_pipe_ends_the_run_quietly(folder: Path, long_run: subprocess.Popen[str]) -> None:
     assert long_run.stdout is not None
     assert long_run.stderr is not None
     long_run.stdout.close()
-    assert long_run.wait(60) == 1
-    err = long_run.stderr.read()
-    assert "Traceback" not in err
-    assert "Exception" not in err
+    assert long_run.wait(60) == 141
+    assert long_run.stderr.read() == "pictures: 1500, weights: small, device: cpu\n"
+    assert len(read_whole(folder / "noisy")) >= 1
+
+
+def test_a_path_may_hold_a_newline(folder: Path, weights: Path) -> None:
+    (folder / "clean/a.png").rename(folder / "clean/new\nline.png")
+    listed = call(folder, "-", "-0", *asked(weights), input="clean/new\nline.png")
+    assert (listed.returncode, listed.stdout) == (0, "noisy/clean/new\nline.png\0"), listed.stderr
+    planned = call(folder, "clean", "-0", *asked(weights, "-o", "planned", "--dry-run"))
+    assert planned.stdout.split("\0")[1] == "clean/new\nline.png -> planned/new\nline.png  IP ISO 400"
+    (folder / "clean/new\nline.png").write_bytes(b"")
+    failed = call(folder, "clean", *asked(weights, "-o", "failed", "-q"))
+    assert failed.stdout == ""
+    assert failed.stderr.count("\n") == 1
+
+
+def test_listed_pictures_relative_to_their_folder_have_its_noise(folder: Path, weights: Path) -> None:
+    """Without --relative-to, a listed path is its own name, and the noise is another."""
+    whole = call(folder, "clean", *asked(weights))
+    assert whole.returncode == 0, whole.stderr
+    paths = f"clean/a.png\n{folder}/clean/sub/c.png\nclean/b.jpg\n"
+    relative = call(folder, "-", *asked(weights, "-o", "relative", "--relative-to", "clean"), input=paths)
+    assert relative.stdout.splitlines() == ["relative/a.png", "relative/sub/c.png", "relative/b.png"]
+    assert pictures(folder / "relative") == pictures(folder / "noisy")
+    other = call(folder, "-", *asked(weights, "-o", "other"), input="clean/a.png\n")
+    assert other.stdout == "other/clean/a.png\n"
+    assert (folder / "other/clean/a.png").read_bytes() != (folder / "noisy/a.png").read_bytes()
+
+
+def test_the_choices_of_the_options_are_those_of_the_library() -> None:
+    assert sorted(Format) == sorted((SAME, *SUFFIXES))
+    assert sorted(OnExists) == sorted(ON_EXISTS)

@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,10 +17,14 @@ import lmdb
 import numpy as np
 import pytest
 from fakes import VOCABULARY, photograph, save_untrained
+from processes import interruptible, nmflowgan, with_disk
 from typer.testing import CliRunner, Result
 
 from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.cli import app
+from nmflowgan_cli.cli.make_pairs import ContainerName, LayoutName
+from nmflowgan_cli.data.containers import CONTAINERS
+from nmflowgan_cli.data.layouts import LAYOUTS
 from nmflowgan_cli.imaging import Picture, read, write
 from nmflowgan_cli.pairs.cutting import patches
 
@@ -89,8 +95,9 @@ def test_counts_are_told_before_and_kept(weights: Path) -> None:
     assert dry.exit_code == 0, dry.stderr
     assert dry.stderr == "noisy pictures: 8, pairs: 48 (train: 36, val: 12), files: 96, noise: small\n"
     assert not Path("pairs").exists()
-    done = call("clean", *asked(weights, "--val-share", 0.25, "--repeats", 2))
+    done = call("clean", *asked(weights, "--val-share", 0.25, "--repeats", 2, "-v"))
     assert done.stderr.splitlines()[0] == dry.stderr.strip()
+    assert done.stderr.splitlines()[-1].startswith("pairs: 48, seconds: ")
     assert len(done.stdout.splitlines()) == 48
     assert all(Path(line).is_file() for line in done.stdout.splitlines())
     assert len(list(Path("pairs/train/clean").iterdir())) == 36
@@ -113,7 +120,7 @@ def test_val_is_split_off_by_picture() -> None:
 
 @pytest.mark.parametrize("container", ["folder", "lmdb", "webdataset"])
 def test_resuming_makes_what_is_missing_and_nothing_else(weights: Path, container: str) -> None:
-    given = ("clean", *asked(weights, "--container", container, "--shard-size", 7, "--val-share", 0.25))
+    given = ("clean", *asked(weights, "--container", container, "--shard-size", 7, "--val-share", 0.25, "-v"))
     assert call(*given).exit_code == 0
     straight, first = contents("pairs"), manifest()
     again = call(*given, "--resume")
@@ -178,12 +185,12 @@ def test_flat_patches_can_be_left_out() -> None:
 
 
 def test_whole_pictures_in_sidds_folders() -> None:
-    done = call("clean/sub", *asked("isp", "--patch", 0, "--layout", "sidd", camera="S6", iso="800"))
+    done = call("clean/sub", *asked("isp", "--patch", 0, "--layout", "sidd", "-v", camera="S6", iso="800"))
     assert done.exit_code == 0, done.stderr
     assert done.stdout == "pairs/train/Data/0201_201_S6_00800_00000_0000_N/0201_NOISY_SRGB_010.PNG\n"
     [record] = manifest()
     assert np.array_equal(read(Path("pairs") / record["clean"]).rgb, read("clean/sub/c.png").rgb)
-    again = call("pairs/train", "--patch", 32, "-o", "again", "--container", "hdf5")
+    again = call("pairs/train", "--patch", 32, "-o", "again", "--container", "hdf5", "-v")
     assert again.exit_code == 0, again.stderr
     assert again.stdout == "again/noise_gen/train/0201_0201_201_S6_00800_00000_0000_N.hdf5\n"
 
@@ -228,11 +235,10 @@ def test_real_pairs_are_cut_alike(real: Path) -> None:
         (("clean", "-c", "Nokia", "-i", 100, "-o", "pairs", "--weights", "isp"), 2, "camera 'Nokia' is unknown"),
         (("clean", "-c", "IP", "-i", 100, "-o", "pairs", "--weights", "no.safetensors"), 4, "no.safetensors"),
         (("clean", "-c", "IP", "-i", 100, "-o", "pairs", "--weights", "isp", "--val-share", 1), 2, "is no share"),
-        (("clean", "-c", "IP", "-i", 100, "-o", "pairs", "--weights", "isp", "--layout", "x"), 2, "unknown layout"),
-        (("clean", "-c", "IP", "-i", 100, "-o", "pairs", "--weights", "isp", "--container", "x"), 2, "container 'x'"),
         (("clean/a.png", "-c", "IP", "-i", 100, "-o", "p", "--weights", "isp", "--val-share", 0.5), 2, "cannot be"),
         (("real", "-c", "IP", "-i", 100, "-o", "pairs", "--weights", "isp"), 2, "real holds pairs"),
         (("real", "-o", "pairs", "--repeats", 2), 2, "--repeats is for clean pictures"),
+        (("real", "-o", "pairs", "--relative-to", "real"), 2, "--relative-to is for clean pictures"),
         (("clean", "-c", "IP", "-i", 100, "-o", "clean/a.png", "--weights", "isp"), 2, "is not empty"),
     ],
 )
@@ -245,11 +251,27 @@ def test_mistakes(real: Path, arguments: tuple[object, ...], code: int, problem:
     assert not Path("pairs").exists()
 
 
-def test_pictures_that_would_share_names_are_told() -> None:
-    write(Path("clean/sub_c.png"), Picture(photograph(40, 40)))
-    done = call("clean", *asked("isp"))
+def test_pictures_that_would_share_names_are_kept_apart() -> None:
+    assert call("clean", *asked("isp", "--repeats", 2)).exit_code == 0
+    before = {record["key"] for record in manifest()}
+    write(Path("clean/sub_c.png"), Picture(photograph(50, 40)))
+    write(Path("clean/sub/c.jpg"), Picture(photograph(50, 40)))
+    shutil.rmtree("pairs")
+    assert call("clean", *asked("isp", "--repeats", 2)).exit_code == 0
+    stems: dict[str, set[str]] = {}
+    for record in manifest():
+        stems.setdefault(record["relative_path"], set()).add(re.sub(r"_r\d_s\d+$", "", record["key"]))
+    apart = [stems[name].pop() for name in ("sub/c.png", "sub_c.png", "sub/c.jpg")]
+    assert len(set(apart)) == 3
+    assert all(re.fullmatch(r"sub_c_[0-9a-f]{8}", stem) for stem in apart)
+    assert {key for key in before if "sub_c" not in key} < {record["key"] for record in manifest()}
+
+
+def test_one_picture_twice_is_told() -> None:
+    write(Path("more/a.png"), Picture(photograph(40, 40)))
+    done = call("clean", "more", *asked("isp"))
     assert done.exit_code == 2
-    assert "clean/sub/c.png and clean/sub_c.png would have the same names" in done.stderr
+    assert "clean/a.png and more/a.png would have the same names" in done.stderr
 
 
 def process(*arguments: object, **options: Any) -> subprocess.Popen[str]:
@@ -304,7 +326,9 @@ def check_whole(container: str) -> None:
 )
 def test_an_interrupted_run_leaves_whole_things_and_goes_on(container: str, number: signal.Signals) -> None:
     given = ("clean", *asked("isp", "--container", container, "--shard-size", 20, "--repeats", 15, "--workers", 1))
-    with process(*given) as running:
+    with interruptible():
+        running = process(*given, "-v")
+    with running:
         assert running.stdout is not None
         assert running.stdout.readline().startswith("pairs/train/")
         running.send_signal(number)
@@ -335,17 +359,68 @@ def test_a_full_disk_ends_the_run_and_leaves_whole_things(container: str) -> Non
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 
-    given = ("clean", *asked("isp", "--container", container, "--patch", 0, "--shard-size", 1))
+    given = ("clean", *asked("isp", "--container", container, "--patch", 0, "--shard-size", 1, "-v"))
     with process(*given, preexec_fn=limit) as running:
         out, err = running.communicate(timeout=60)
     assert running.returncode == 1, err
-    assert err.splitlines()[-1] == "error: cannot write to pairs: File too large (make room, then go on with --resume)"
+    rest = "(3 of 5 pairs are done; mend that, then go on with --resume)"
+    assert err.splitlines()[-1] == f"error: cannot write to pairs: File too large {rest}"
     assert len(out.splitlines()) == 3
     assert [record["relative_path"] for record in manifest()] == ["a.png", "b.jpg", "d.png"]
     assert not list(Path("pairs").rglob("*.part"))
     resumed = call(*given, "--resume")
     assert resumed.exit_code == 0
     assert "pairs: 2, pairs skipped: 3" in resumed.stderr
+
+
+def test_what_was_cut_before_the_disk_was_full_stays_and_the_rest_follows(folder: Path) -> None:
+    make = ("make-pairs", "clean", *asked("isp", "-o", "disk/pairs", "--workers", 1))
+    script = (
+        f"{nmflowgan(*make)} 2>err; echo $?",
+        "cp -r disk/pairs pairs",
+        "mount -o remount,size=10m disk",
+        f"{nmflowgan(*make, '--resume')} 2>&1; echo $?",
+        "cp -r disk/pairs whole",
+    )
+    done = with_disk(folder, "size=120k", *script)
+    code, *summary, resumed = done.stdout.splitlines()
+    assert (code, resumed) == ("1", "0"), done.stdout
+    error = Path("err").read_text().splitlines()[-1]
+    made = sum(record["status"] == "done" for record in manifest())
+    assert 0 < made < 24
+    assert error.startswith("error: cannot write ")
+    reason = f"No space left on device ({made} of 24 pairs are done; make room, then go on with --resume)"
+    assert error.endswith(reason)
+    check_whole("folder")
+    assert summary[-1].startswith(f"pairs: {24 - made}, pairs skipped: {made}, seconds: ")
+    assert call("clean", *asked("isp", "-o", "straight")).exit_code == 0
+    assert contents("whole") == contents("straight")
+
+
+def test_files_are_printed_if_asked_for() -> None:
+    plain = call("clean/a.png", *asked("isp", "-o", "plain"))
+    assert (plain.exit_code, plain.stdout) == (0, "")
+    assert "pairs: 6, seconds: " in plain.stderr
+    names = [f"verbose/train/noisy/a_s{number:03d}.png" for number in range(1, 7)]
+    assert call("clean/a.png", *asked("isp", "-o", "verbose", "-v")).stdout.splitlines() == names
+    null = call("clean/a.png", *asked("isp", "-o", "null", "-v", "-0")).stdout
+    assert null == "".join(f"{name.replace('verbose', 'null')}\0" for name in names)
+    silent = call("clean/a.png", *asked("isp", "-o", "silent", "-v", "-q"))
+    assert (silent.exit_code, silent.output) == (0, "")
+
+
+def test_a_list_is_the_folder_if_it_is_relative_to_it() -> None:
+    listed = "".join(f"clean/{name}\0" for name in ("a.png", "b.jpg", "d.png", "sub/c.png"))
+    arguments = ["make-pairs", "-", *map(str, asked("isp", "-o", "listed")), "-0", "--relative-to", "clean"]
+    done = CliRunner().invoke(app, arguments, input=listed)
+    assert done.exit_code == 0, done.stderr
+    assert call("clean", *asked("isp", "-o", "whole")).exit_code == 0
+    assert contents("listed") == contents("whole")
+
+
+def test_the_choices_of_the_options_are_those_of_the_library() -> None:
+    assert list(ContainerName) == list(CONTAINERS)
+    assert list(LayoutName) == list(LAYOUTS)
 
 
 def test_results_may_be_json_with_paths_and_hashes(weights: Path) -> None:

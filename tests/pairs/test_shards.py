@@ -54,7 +54,7 @@ def same(output: str) -> None:
 
 @pytest.mark.parametrize("container", ["folder", "hdf5", "webdataset", "parquet"])
 def test_shards_together_are_the_single_run(container: str) -> None:
-    given = ("--container", container, "--shard-size", 5)
+    given = ("--container", container, "--shard-size", 5, "-v", "--force")
     whole = call("whole", *given)
     assert whole.exit_code == 3, whole.stderr
     parts = [call("shards", *given, "--shard", f"{number}/3") for number in (2, 3, 1)]

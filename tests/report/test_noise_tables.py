@@ -181,7 +181,7 @@ def test_splits_of_sidd_folders_are_those_of_the_paper(tmp_path):
             Image.new("RGB", (8, 8)).save(tmp_path / name / f"{name[:4]}_{kind}_SRGB_010.PNG")
 
     def chosen(split, **options):
-        return [pair.name[:4] for pair in select(tmp_path, split, **options)]
+        return [pair.name[:4] for pair in select(tmp_path, split, **options).pairs]
 
     assert chosen("all") == ["0004", "0054", "0199"]
     assert chosen("val") == chosen("nm-flowgan") == ["0054", "0199"]
@@ -196,4 +196,4 @@ def test_splits_of_sidd_folders_are_those_of_the_paper(tmp_path):
 def test_at_most_so_many_pairs_of_a_condition(tmp_path, monkeypatch):
     pairs = [SimpleNamespace(condition=condition, name=str(n)) for n, condition in enumerate((IP, S6, IP, IP))]
     monkeypatch.setattr("nmflowgan_cli.evaluation.selection.read_paired", lambda *a, **k: (pairs, ""))
-    assert [pair.name for pair in select(tmp_path, limit=2)] == ["0", "1", "2"]
+    assert [pair.name for pair in select(tmp_path, limit=2).pairs] == ["0", "1", "2"]

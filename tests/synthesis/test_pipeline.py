@@ -1,7 +1,9 @@
 """Many pictures: order, failures, workers, and the manifest."""
 
+import errno
 import hashlib
 import json
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +14,13 @@ import pytest
 from fakes import ConvolutionNoise, photograph
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.errors import NmflowganError, PictureError
-from nmflowgan_cli.files import sha256
+from nmflowgan_cli.errors import DiskError, NmflowganError, PictureError
+from nmflowgan_cli.files import sha256, write_error
 from nmflowgan_cli.imaging import Picture, read, write
+from nmflowgan_cli.journal import records
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.synthesis.engine import synthesize
-from nmflowgan_cli.synthesis.manifest import Manifest, records
+from nmflowgan_cli.synthesis.manifest import Manifest
 from nmflowgan_cli.synthesis.pipeline import Sampler, run
 from nmflowgan_cli.synthesis.plan import Job
 
@@ -135,6 +138,37 @@ def test_out_of_memory_is_told_of_the_one_picture(jobs: list[Job], monkeypatch: 
     assert [item.record.status for item in items] == ["failed", "done"]
     assert items[0].error is not None
     assert items[0].error.exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "hint"),
+    [
+        (errno.ENOSPC, DiskError, "make room"),
+        (errno.EDQUOT, DiskError, "make room or raise the quota"),
+        (errno.EROFS, DiskError, "choose another place or make this one writable"),
+        (errno.EACCES, PictureError, ""),
+    ],
+)
+def test_a_disk_that_takes_no_more_ends_the_run(
+    jobs: list[Job], monkeypatch: pytest.MonkeyPatch, number: int, kind: type[NmflowganError], hint: str
+) -> None:
+    """The results before are yielded; another error concerns its picture alone."""
+
+    def refuse(path: Path, picture: Picture) -> tuple[str, ...]:
+        if path == jobs[1].output:
+            raise write_error(path, OSError(number, os.strerror(number)), PictureError)
+        return write(path, picture)
+
+    monkeypatch.setattr("nmflowgan_cli.synthesis.pipeline.write", refuse)
+    items = run(jobs, RECIPE)
+    assert next(items).record.status == "done"
+    if kind is DiskError:
+        with pytest.raises(DiskError, match=f"cannot write .*1.png: {os.strerror(number)}") as caught:
+            next(items)
+        assert caught.value.hint == hint
+        assert list(items) == []
+    else:
+        assert [type(item.error) for item in items] == [PictureError, PictureError, type(None), type(None)]
 
 
 def test_the_manifest_tells_what_was_finished(jobs: list[Job], tmp_path: Path) -> None:

@@ -55,6 +55,45 @@ def test_what_inputs_mean(tree: Path) -> None:
     assert relatives("-", listed=b"../b.png") == ["b.png"]
 
 
+def test_relative_paths_may_start_from_another_folder(tree: Path) -> None:
+    def below(folder: str, *inputs: str, listed: bytes = b"") -> list[str]:
+        return [source.seed_path for source in find_pictures(inputs, listed, relative_to=Path(folder))]
+
+    everything = ["sub/c.tif", "sub/deep/d.webp"]
+    assert below(".", "sub") == below(str(tree), "sub/**/*") == everything
+    assert below(".", "sub/c.tif", str(tree / "sub/deep/d.webp"), "sub/deep") == everything
+    assert below("sub", "-", listed=f"sub/deep/d.webp\n{tree}/sub/c.tif".encode()) == ["deep/d.webp", "c.tif"]
+    with pytest.raises(UsageError, match=r"b.png is not below sub \(--relative-to"):
+        below("sub", "sub", "b.png")
+
+
+def test_patterns_below_a_folder_with_brackets(tree: Path) -> None:
+    for name in ("trip [1]/b.png", "trip [1]/day *[2]/c.png", "trip 1/wrong.png"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).touch()
+    assert relatives("trip [1]/*.png") == relatives(f"{tree}/trip [1]/*.png") == ["b.png"]
+    assert relatives("trip [1]/day *[2]/[a-c].png") == ["c.png"]
+    assert relatives("trip [1]/**/*.png") == ["b.png", "day *[2]/c.png"]
+    assert relatives("tri[a-p] 1/*.png") == ["trip 1/wrong.png"]
+    with pytest.raises(UsageError, match="matches no pictures"):
+        relatives("trip [1]/day *[2]/[d-z].png")
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".dib", ".apng", ".mpo", ".JFIF"])
+def test_rarer_suffixes_are_pictures_too(tree: Path, suffix: str) -> None:
+    (tree / f"rare{suffix}").touch()
+    assert f"rare{suffix}" in relatives(".")
+    assert outputs("b.png", output=f"out{suffix}") == ["."]
+
+
+@pytest.mark.parametrize("name", ["noisy.avif", "noisy.HEIC", "noisy.gif"])
+def test_outputs_of_formats_that_are_not_written(tree: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="pictures are not written"):
+        outputs("b.png", output=name)
+    (tree / name).mkdir()
+    assert outputs("b.png", output=name) == ["b.png"]
+
+
 def test_names_that_are_not_utf8_have_a_relative_path(tree: Path) -> None:
     name = os.fsdecode(b"caf\xe9.png")
     try:

@@ -1,4 +1,4 @@
-"""Pictures in and out: every kind of 8-bit file, what travels with it, and what is refused."""
+"""Pictures in and out: every kind of 8-bit file, and what travels with it."""
 
 import errno
 import io
@@ -10,7 +10,7 @@ import pytest
 from fakes import photograph
 from PIL import Image
 
-from nmflowgan_cli.errors import PictureError
+from nmflowgan_cli.errors import DiskError, PictureError
 from nmflowgan_cli.imaging import Picture, encode_png, luma, read, size, write
 
 RGB = photograph(37, 53)
@@ -42,12 +42,6 @@ def test_alpha_is_untouched_also_where_it_is_zero(tmp_path: Path, suffix: str, g
     assert np.array_equal(picture.rgb, rgb)
     assert picture.alpha is not None
     assert np.array_equal(picture.alpha, ALPHA)
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "BMP"])
-def test_formats_without_alpha_refuse_it(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(PictureError, match="no transparency"):
-        write(tmp_path / "a", Picture(RGB, ALPHA), kind)
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "tiff", "jpg"])
@@ -133,55 +127,6 @@ def test_truncated_files_are_told_in_one_line(tmp_path: Path, suffix: str, share
     assert "\n" not in str(caught.value)
 
 
-def test_refuses_what_would_change_silently(tmp_path: Path) -> None:
-    deep = (RGB.astype(np.uint16) * 257)[..., 0]
-    Image.fromarray(deep).save(tmp_path / "16.png")
-    Image.fromarray(deep).save(tmp_path / "16.tiff")
-    (tmp_path / "rgb16.png").write_bytes(png_rgb16())
-    saved(tmp_path / "cmyk.jpg", RGB, "CMYK")
-    frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
-    for name in ("moving.webp", "pages.tiff", "moving.png"):
-        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
-    (tmp_path / "text.png").write_text("no picture")
-    expected = {
-        "16.png": "8 bits",
-        "16.tiff": "8 bits",
-        "rgb16.png": "8 bits",
-        "cmyk.jpg": "CMYK",
-        "moving.webp": "animated",
-        "moving.png": "animated",
-        "pages.tiff": "several pages",
-        "text.png": "not a picture",
-        "missing.png": "No such file",
-        ".": "Is a directory",
-    }
-    for name, problem in expected.items():
-        with pytest.raises(PictureError, match=problem):
-            read(tmp_path / name)
-
-
-def png_rgb16() -> bytes:
-    """A 16-bit RGB PNG of one pixel, which Pillow would open as an 8-bit one."""
-    import struct
-    import zlib
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(7))) + chunk(b"IEND", b"")
-
-
-def test_large_pictures_are_no_bombs_and_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = saved(tmp_path / "a.png", RGB)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    assert read(path).rgb.shape == RGB.shape
-    assert Image.MAX_IMAGE_PIXELS == 100
-    monkeypatch.setattr("nmflowgan_cli.imaging.PIXEL_LIMIT", 1000)
-    with pytest.raises(PictureError, match="more than 1000 pixels"):
-        read(path)
-
-
 def test_nothing_half_written_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Image.Image, file, *_: object, **__: object) -> None:
         file.write(b"begun")
@@ -191,7 +136,7 @@ def test_nothing_half_written_on_a_full_disk(tmp_path: Path, monkeypatch: pytest
     before = (tmp_path / "a.png").read_bytes()
     monkeypatch.setattr(Image.Image, "save", full)
     for name in ("a.png", "new.png"):
-        with pytest.raises(PictureError, match=rf"cannot write .*{name}: No space left"):
+        with pytest.raises(DiskError, match=rf"cannot write .*{name}: No space left on device \(make room\)"):
             write(tmp_path / name, Picture(RGB))
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     assert (tmp_path / "a.png").read_bytes() == before

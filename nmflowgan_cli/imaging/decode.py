@@ -1,0 +1,213 @@
+"""Decoding: any file that somebody calls a picture, or the reason why it is none."""
+
+import os
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+
+from nmflowgan_cli.errors import PictureError
+from nmflowgan_cli.imaging.colour import to_srgb
+from nmflowgan_cli.imaging.formats import take_apart_bmp, take_apart_jpeg, take_apart_png, take_apart_webp
+from nmflowgan_cli.imaging.parts import LimitError, Parts, UnsupportedError, spliced
+from nmflowgan_cli.imaging.picture import STRIP, Bytes, Picture
+from nmflowgan_cli.imaging.tiff import take_apart_tiff
+
+PIXEL_LIMIT = 2**30
+"""Pictures with more pixels are refused as decompression bombs, unless the environment says otherwise."""
+LIMIT_VARIABLE = "NMFLOWGAN_MAX_PIXELS"
+_SIDE_LIMIT = 2**28
+"""Pillow's rows are shorter."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""Orientations of EXIF, and what makes a picture upright."""
+
+_READERS: dict[str, tuple[type[ImageFile.ImageFile], Callable[[BinaryIO], Parts]]] = {
+    "PNG": (PngImagePlugin.PngImageFile, take_apart_png),
+    "JPEG": (JpegImagePlugin.JpegImageFile, take_apart_jpeg),
+    "WEBP": (WebPImagePlugin.WebPImageFile, take_apart_webp),
+    "TIFF": (TiffImagePlugin.TiffImageFile, take_apart_tiff),
+    "BMP": (BmpImagePlugin.BmpImageFile, take_apart_bmp),
+    "DIB": (BmpImagePlugin.DibImageFile, take_apart_bmp),
+}
+
+
+def read(path: str | os.PathLike[str]) -> Picture:
+    """Decode an 8-bit PNG, JPEG, WebP, TIFF or BMP (palette, grey, alpha and 1-bit ones too), upright.
+
+    CMYK and LAB become sRGB through their colour profiles. Raises PictureError for a file that is missing or damaged,
+    for a picture beyond a limit, and for what is not supported: 16 bits a channel, animation, several pages ...
+    """
+    with _opened(path) as (image, parts):
+        image.load()
+        return _picture(image, parts)
+
+
+def size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Height and width of the upright picture, from the head of the file alone; raises PictureError like `read`."""
+    with _opened(path) as (image, parts):
+        return (image.width, image.height) if parts.turn >= 5 else (image.height, image.width)
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[ImageFile.ImageFile, Parts]]:
+    """The picture, ready to be decoded; whatever goes wrong inside the context becomes a PictureError of one line."""
+    with _explained(path), Path(path).open("rb") as file, _unlimited():
+        kind = _format(file)
+        plugin, take_apart = _READERS[kind]
+        parts = take_apart(file)
+        with _identified(plugin, spliced(file, parts.pieces), parts) as image:
+            _refuse_large(*image.size)
+            if getattr(image, "n_frames", 1) > 1:
+                raise UnsupportedError("animation", "give its frames as pictures of their own")
+            yield image, parts
+
+
+@contextmanager
+def _explained(path: str | os.PathLike[str]) -> Iterator[None]:
+    """One line for each of the things that can be wrong: not supported, beyond a limit, not there, damaged."""
+    try:
+        yield
+    except UnsupportedError as error:
+        raise PictureError(f"{path} is not supported: {error}", error.hint) from None
+    except LimitError as error:
+        raise PictureError(f"{path} is beyond a limit: {error}", error.hint) from None
+    except (MemoryError, PictureError):
+        raise
+    except Exception as error:  # noqa: BLE001 - decoders raise all kinds, and each is an error of this picture alone
+        if isinstance(error, OSError) and error.errno is not None:
+            raise PictureError(f"cannot read {path}: {error.strerror}") from None
+        raise PictureError(f"{path} is damaged: {_reason(error)}", "replace or remove it") from None
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, in a line; Pillow hands on what Python says of bytes that are not there."""
+    said = " ".join(str(error).split())
+    if any(isinstance(one, struct.error | IndexError) and str(one) == str(error) for one in (error, error.__cause__)):
+        return "it ends too soon"
+    return said or type(error).__name__
+
+
+_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP"} | dict.fromkeys(
+    TiffImagePlugin.PREFIXES, "TIFF"
+)
+_DIB_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+_OTHERS = {
+    b"GIF8": "GIF",
+    b"8BPS": "PSD",
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\0\0\0\x0cjP  ": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"v/1\x01": "OpenEXR",
+    b"II\xbc\x01": "JPEG XR",
+}
+_BRANDS = dict.fromkeys([b"avif", b"avis"], "AVIF") | dict.fromkeys([b"heic", b"heix", b"mif1", b"hevc"], "HEIF")
+
+
+def _format(file: BinaryIO) -> str:
+    """The format by its first bytes; UnsupportedError for another, ValueError for an empty file."""
+    head = file.read(12)
+    if not head:
+        raise ValueError("it is empty")
+    if head[:4] == b"RIFF" and head[8:] == b"WEBP":
+        return "WEBP"
+    known = next((kind for signature, kind in _SIGNATURES.items() if head.startswith(signature)), None)
+    if known or int.from_bytes(head[:4], "little") in _DIB_HEADERS:
+        return known or "DIB"
+    other = next((name for signature, name in _OTHERS.items() if head.startswith(signature)), None)
+    other = _BRANDS.get(head[8:], other) if head[4:8] == b"ftyp" else other
+    raise UnsupportedError(other or "not a picture that can be read", "PNG, JPEG, WebP, TIFF or BMP")
+
+
+def _identified(plugin: type[ImageFile.ImageFile], file: BinaryIO, parts: Parts) -> ImageFile.ImageFile:
+    """The file opened by Pillow; UnsupportedError where Pillow knows the feature and says so."""
+    try:
+        return plugin(file)
+    except OSError as error:
+        if str(error).startswith("Unsupported"):
+            raise UnsupportedError(str(error).removeprefix("Unsupported ")) from None
+        raise
+    except SyntaxError as error:
+        if parts.layout and isinstance(error.__cause__, KeyError):  # looked up among the layouts that Pillow knows
+            raise UnsupportedError(parts.layout) from None
+        raise
+
+
+def _refuse_large(width: int, height: int) -> None:
+    wanted = os.environ.get(LIMIT_VARIABLE) or str(PIXEL_LIMIT)
+    if not wanted.isdecimal():
+        raise PictureError(f"{LIMIT_VARIABLE} is {wanted!r}", "a whole number of pixels")
+    limit = int(wanted)
+    if width * height > limit:
+        raise LimitError(f"{width}x{height} is more than {limit} pixels", f"set {LIMIT_VARIABLE}, or cut it")
+    if max(width, height) > _SIDE_LIMIT:
+        raise LimitError(f"{width}x{height} is more than {_SIDE_LIMIT} pixels a side", "cut it")
+
+
+_lock = threading.Lock()
+_decoding: list[int | None] = []
+"""Pillow's own limit, once for each picture that is being decoded."""
+
+
+@contextmanager
+def _unlimited() -> Iterator[None]:
+    """Pillow without its own limit on pixels, which is global, while any picture is decoded."""
+    with _lock:
+        _decoding.append(_decoding[0] if _decoding else Image.MAX_IMAGE_PIXELS)
+        Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        with _lock:
+            before = _decoding.pop()
+            if not _decoding:
+                Image.MAX_IMAGE_PIXELS = before
+
+
+def _picture(image: ImageFile.ImageFile, parts: Parts) -> Picture:
+    """Pixels and what goes with them, from a loaded image."""
+    kind = {"DIB": "BMP"}.get(str(image.format), str(image.format))
+    tables = getattr(image, "quantization", None)
+    jpeg = (tables, JpegImagePlugin.get_sampling(image)) if kind == "JPEG" and tables else None
+    upright = image.transpose(_TURNS[parts.turn]) if parts.turn in _TURNS else image
+    icc, notes = parts.icc, tuple(parts.notes)
+    if image.mode in ("CMYK", "LAB"):
+        upright, icc = to_srgb(upright, icc, inverted=parts.inverted), None
+        notes += (f"converted from {image.mode} to sRGB",)
+    rgb, alpha = _channels(upright)
+    grey = image.mode in ("1", "L", "LA", "La")
+    return Picture(rgb, alpha, grey, icc or None, parts.exif, kind, jpeg, parts.png_colour, notes)
+
+
+def _channels(image: Image.Image) -> tuple[Bytes, Bytes | None]:
+    """RGB (H, W, 3) and alpha (H, W), None where there is none."""
+    image = image.convert("LA") if image.mode == "La" else image  # which Pillow converts to nothing else
+    clear = "A" in image.mode or image.mode in ("La", "RGBa") or "transparency" in image.info
+    converted = image.convert("RGBA" if clear else "RGB") if image.mode not in ("L", "RGB") or clear else image
+    pixels = _pixels(converted)
+    rgb = np.repeat(pixels[..., None], 3, 2) if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., :3])
+    return rgb, np.ascontiguousarray(pixels[..., 3]) if clear else None
+
+
+def _pixels(image: Image.Image) -> Bytes:
+    """The pixels, copied strip by strip: Pillow's own conversion needs twice the memory."""
+    bands = len(image.getbands())
+    pixels: Any = np.empty((image.height, image.width, bands)[: 3 if bands > 1 else 2], np.uint8)
+    for top in range(0, image.height, STRIP):
+        bottom = min(top + STRIP, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels

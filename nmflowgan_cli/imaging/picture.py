@@ -1,0 +1,79 @@
+"""A picture in memory, and the formats of picture files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmflowgan_cli.errors import PictureError
+
+Bytes = NDArray[np.uint8]
+
+FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".apng": "PNG",
+    ".jfif": "JPEG",
+    ".jpe": "JPEG",
+    ".mpo": "JPEG",
+    ".dib": "BMP",
+}
+"""Suffixes in lower case, and the format that they mean."""
+
+UNREAD_SUFFIXES = frozenset(
+    {
+        *(".avif", ".exr", ".gif", ".hdr", ".heic", ".heif", ".ico", ".j2k", ".jp2", ".jxl", ".pbm", ".pfm", ".pgm"),
+        *(".pnm", ".ppm", ".psd", ".qoi", ".svg", ".tga"),
+        *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"),  # raw pictures of cameras
+    }
+)
+"""Suffixes of pictures that are neither read nor written, in lower case."""
+
+STRIP = 256
+"""Rows at a time, where a whole picture would need twice the memory."""
+_LUMA = np.array([19595, 38470, 7471], np.uint32)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, upright."""
+
+    rgb: Bytes
+    """(H, W, 3) uint8, RGB; three equal channels where `grey`."""
+    alpha: Bytes | None = None
+    """(H, W) uint8, 255 is opaque; None where the picture has no alpha."""
+    grey: bool = False
+    """The file holds one channel, and a file written from this picture does too."""
+    icc: bytes | None = None
+    exif: bytes | None = None
+    """Begins with "Exif\\0\\0"; its orientation is 1, if it says one."""
+    format: str = "PNG"
+    """What the file was: "PNG", "JPEG", "WEBP", "TIFF" or "BMP"."""
+    jpeg: tuple[dict[int, list[int]], int] | None = None
+    """Quantisation tables and chroma subsampling of a JPEG, so that it can be written alike."""
+    png_colour: tuple[tuple[bytes, bytes], ...] = ()
+    """Name and content of a PNG's gAMA, cHRM and cICP, where they say that the pixels are not sRGB."""
+    notes: tuple[str, ...] = ()
+    """What was left out or converted on reading, each in one line."""
+
+
+def format_of(path: Path) -> str:
+    """The format that the suffix of `path` means; raises PictureError for an unknown one."""
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise PictureError(f"{path.name}: unknown picture suffix {path.suffix!r}", f"one of {', '.join(FORMATS)}")
+    return kind
+
+
+def luma(rgb: Bytes) -> Bytes:
+    """Luma of (H, W, 3) uint8 RGB by ITU-R BT.601 (0.299, 0.587, 0.114), rounded; (H, W) uint8."""
+    out = np.empty(rgb.shape[:2], np.uint8)
+    for top in range(0, len(rgb), STRIP):
+        out[top : top + STRIP] = (rgb[top : top + STRIP] @ _LUMA + 32768) >> 16
+    return out
