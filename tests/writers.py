@@ -28,8 +28,8 @@ def call(*arguments: object) -> Result:
 
 
 def made(output: Path, *arguments: object) -> Path:
-    """The folder that `make-pairs` has written."""
-    done = call("make-pairs", *arguments, "-o", output, "-q")
+    """The folder that `make-pairs` has written, also with cameras and ISOs that NM-FlowGAN's own code cannot know."""
+    done = call("make-pairs", *arguments, "-o", output, "-q", "--force")
     assert done.exit_code == 0, done.stderr
     return output
 

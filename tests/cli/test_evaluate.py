@@ -66,7 +66,7 @@ def test_the_table_and_a_fit_on_other_pairs(data):
     arguments = (data, "-m", "awgn", "--split", "val", "--fit-split", "train", "--cells")
     done = _evaluate(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("compared with real noise (3 pairs)\n")
+    assert done.stdout.startswith("compared with real noise (3 pairs); 3 other pairs of the data are left out\n")
     assert "fitted on the train pairs" in done.stdout
     for row in ("IP", "ISO 100", "ISO 800", "S6", "mean of cameras", "mean of cells"):
         assert row in done.stdout

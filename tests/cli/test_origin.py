@@ -149,7 +149,7 @@ def test_what_make_pairs_cuts_is_not_called_real(synthetic: Path, tmp_path: Path
 def test_mistakes_in_the_command_come_before_the_origin(synthetic: Path, tmp_path: Path) -> None:
     table = ("evaluate", synthetic, "--denoising-table", "-m")
     for command, code, message in (
-        ((*table, "awgn"), 2, "give --runs and a folder"),
+        ((*table, "awgn"), 2, "give --output and a folder"),
         ((*table, "awgn", "--runs", tmp_path / "x", "--budget", "long"), 2, "'long' is not a duration"),
         ((*table, "gone.safetensors", "--runs", tmp_path / "x"), 4, "gone.safetensors"),
         (("evaluate", synthetic, "--denoiser", "gone.safetensors"), 4, "gone.safetensors"),

@@ -126,7 +126,8 @@ def ours(found: Sequence[Paired]) -> dict[int, str]:
 def test_the_authors_preparation_and_ours_divide_alike(tmp_path: Path) -> None:
     """All 200 numbers, by what their code looks at: the folder's name, and the attribute of HDF5 files."""
     for number in range(1, INSTANCES + 1):
-        place(tmp_path / "SIDD", f"{number:04d}_{number % 10 + 1:03d}_S6_00100_00060_3200_L", 10, (4, 4))
+        scene = {"train": "001", "val": "002", "": "003"}[authors_part(number)]
+        place(tmp_path / "SIDD", f"{number:04d}_{scene}_S6_00100_00060_3200_L", 10, (4, 4))
     expected = {number: authors_part(number) for number in range(1, INSTANCES + 1)}
     assert ours(read_paired(tmp_path / "SIDD")[0]) == expected
     folders = made(tmp_path / "folders", tmp_path / "SIDD", "--patch", 0, "--layout", "sidd")
@@ -139,6 +140,9 @@ def test_the_authors_preparation_and_ours_divide_alike(tmp_path: Path) -> None:
         with h5py.File(path) as file:
             number = int(file["config"].attrs["scene-instance-number"])
             assert number == int(path.name.split("_")[1]) == file["noisy/0"][0, 0, 0]
+    divided = made(tmp_path / "d", tmp_path / "SIDD", "--patch", 0, "--container", "hdf5", "--split", "nm-flowgan")
+    placed = {int(path.name.split("_")[1]): path.parent.name for path in divided.glob("noise_gen/*/*.hdf5")}
+    assert placed == dict.fromkeys(AUTHORS_TRAIN, "train") | dict.fromkeys(AUTHORS_TEST, "test")
 
 
 @pytest.mark.parametrize("writer", WRITERS)
