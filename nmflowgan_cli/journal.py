@@ -2,14 +2,18 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from nmflowgan_cli.files import sync, write_error
 
 FILE_NAME = "manifest.jsonl"
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 """What a record can say of its picture or pair, as `status`."""
+DEPTH = 5
+"""Folders above a file that may hold the journal that lists it."""
 
 
 def records(path: Path) -> Iterator[dict[str, object]]:
@@ -19,10 +23,31 @@ def records(path: Path) -> Iterator[dict[str, object]]:
     for line in path.read_bytes().splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict):
             yield record
+
+
+def record_of(written: Path) -> Mapping[str, Any]:
+    """The record of a file in the journal of the nearest folder above it that has one; empty where there is none."""
+    path = written.absolute()
+    for folder in path.parents[:DEPTH]:
+        journal = folder / FILE_NAME
+        if journal.is_file():
+            state = journal.stat()
+            return _by_path(journal, state.st_size, state.st_mtime_ns).get(path.relative_to(folder).as_posix(), {})
+    return {}
+
+
+@lru_cache(maxsize=8)
+def _by_path(journal: Path, *_: int) -> Mapping[str, Mapping[str, Any]]:
+    """The last records of what was written, by its path relative to the journal's folder."""
+    return {
+        str(record.get("noisy") or record.get("output") or record.get("file")): record
+        for record in records(journal)
+        if record.get("status") == DONE
+    }
 
 
 def append(path: Path, lines: bytes, hint: str = "") -> None:

@@ -69,7 +69,7 @@ def test_it_is_trained_extended_evaluated_and_synthesized(pairs, tmp_path):
 
 def test_options_of_others_mean_nothing_to_it(pairs, tmp_path):
     told = nmflowgan("train", pairs, "--model", "toy", "--flow-steps", 5, "-o", tmp_path / "run", code=2)
-    assert "--model toy has no --flow-steps" in told
+    assert "--arch toy has no --flow-steps" in told
     told = nmflowgan("train", pairs, "--model", "toy", "--preset", "paper", "-o", tmp_path / "run", code=2)
     assert "toy has no preset paper (one of short)" in told
 

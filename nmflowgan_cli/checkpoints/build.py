@@ -31,7 +31,7 @@ def load_denoiser(path: Path) -> tuple[nn.Module, Header]:
     """The denoiser of a weights file, on the CPU and in evaluation mode; WeightsError, also for a noise model."""
     header = read_header(path)
     if not _row(header).denoiser:
-        raise WeightsError(f"{path} is a noise model, not a denoiser", "train one by nmflowgan train --model dncnn")
+        raise WeightsError(f"{path} is a noise model, not a denoiser", "train one by nmflowgan train --arch dncnn")
     return _filled(path, _built(header), load_weights(path)[0]), header
 
 

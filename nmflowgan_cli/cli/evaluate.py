@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  nmflowgan evaluate real-pairs/ -m sidd-lite -m awgn -m oracle
-  nmflowgan evaluate SIDD_Medium_Srgb/ --protocol table1 -m sidd-lite --csv table1.csv
-  nmflowgan evaluate real-pairs/ -m isp --split val --json > isp.json
+  nmflowgan evaluate real-pairs/ -w sidd-lite -w awgn -w oracle
+  nmflowgan evaluate SIDD_Medium_Srgb/ --protocol table1 -w sidd-lite --csv table1.csv
+  nmflowgan evaluate real-pairs/ -w isp --split val --json > isp.json
 """
 
 SOME_FAILED = 3
@@ -41,7 +41,11 @@ def evaluate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", "-m", help="Weights (name or path), isp, awgn, heteroscedastic or oracle; may be repeated."
+            "--weights",
+            "-w",
+            "--model",
+            "-m",
+            help="Weights (name or path), isp, awgn, heteroscedastic or oracle; may be repeated.",
         ),
     ] = None,
     protocol: Annotated[
@@ -140,7 +144,7 @@ def evaluate(
         return
     options.refuse_typed(context, evaluate_denoisers.OWN, "an evaluation without --denoiser and --denoising-table")
     if not model:
-        raise UsageError("no model to evaluate", "name one: -m sidd-lite, -m awgn")
+        raise UsageError("no model to evaluate", "name one: -w sidd-lite, -w awgn")
     evaluate_output.require_writable(report, csv)
     if report:
         from nmflowgan_cli.report.page import require_packages

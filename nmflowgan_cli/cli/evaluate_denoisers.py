@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Denoisers = Annotated[
     list[Path] | None,
     typer.Option(
-        "--denoiser", help="Judge a denoiser of train --model dncnn, on the val pairs; may be repeated.", metavar="FILE"
+        "--denoiser", help="Judge a denoiser of train --arch dncnn, on the val pairs; may be repeated.", metavar="FILE"
     ),
 ]
 Table = Annotated[
@@ -35,7 +35,9 @@ Table = Annotated[
 Budget = Annotated[str, typer.Option(help="Time for each training of the table: 90s, 5m, 1h.", show_default=True)]
 Runs = Annotated[
     Path | None,
-    typer.Option("--runs", "-o", help="Folder of the table's trainings; finished ones are used.", metavar="FOLDER"),
+    typer.Option(
+        "--output", "-o", "--runs", help="Folder of the table's trainings; finished ones are used.", metavar="FOLDER"
+    ),
 ]
 Pictures = Annotated[
     Path | None,
@@ -108,20 +110,25 @@ def evaluate_denoisers(options: DenoisingOptions) -> None:
 
     device = resolve_device(options.device)
     pairs = _held_out(options)
-    if not options.accept_synthetic:
+    denoisers = [open_denoiser(path, device) for path in options.denoisers]
+    if options.table:
+        denoisers += [open_denoiser(path, device) for path in _trained(options)]
+    elif not options.accept_synthetic:
         refuse_unreal(pairs, "an evaluation of denoisers")
-    paths = [*options.denoisers, *(_trained(options) if options.table else ())]
-    denoisers = [open_denoiser(path, device) for path in paths]
     gathered = Gathered(spread({pair.condition for pair in pairs}, options.gallery if options.report else 0))
     rows = judge(_tracked(pairs, quiet=options.quiet), denoisers, look=_shown_to(options.pictures, gathered, pairs))
-    data = {"pairs": str(options.data), "split": options.split or "val", "pictures": len(rows[0].pictures)}
-    data["noise"] = stated(census_of(pairs))
+    data = {
+        "pairs": str(options.data),
+        "split": options.split or "val",
+        "pictures": len(rows[0].pictures),
+        "noise": stated(census_of(pairs)),
+    }
     facts = denoising_json(rows, data)
     _write(options, rows, facts, gathered)
     if options.as_json:
         typer.echo(json.dumps(facts))
     else:
-        print_rows(rows)
+        print_rows(rows, data["noise"])
 
 
 def _write(options: DenoisingOptions, rows: "Sequence[Row]", facts: dict[str, Any], gathered: "Gathered") -> None:
@@ -166,7 +173,7 @@ def _trained(options: DenoisingOptions) -> "list[Path]":
     from nmflowgan_cli.denoising.table import TableRequest, train_table
 
     if options.runs is None:
-        raise UsageError("--denoising-table trains, and keeps what it trained", "give --runs and a folder")
+        raise UsageError("--denoising-table trains, and keeps what it trained", "give --output and a folder")
     if options.split in ("train", "all"):
         raise UsageError(f"--split {options.split} would judge denoisers on pairs that they learned from", "val")
     request = TableRequest(

@@ -109,7 +109,13 @@ def make_pairs(
     seed: options.Seed = 0,
     weights: Annotated[
         str | None,
-        typer.Option(help="Name, path, or isp (the camera simulator).  [default: those that know the camera]"),
+        typer.Option(
+            "--weights",
+            "-w",
+            "--model",
+            "-m",
+            help="Name, path, or isp (the camera simulator).  [default: those that know the camera]",
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip pairs that the manifest lists as done the same way; make the rest.")
@@ -205,7 +211,7 @@ def make_pairs(
 
 def _plan_line(prepared: "PreparedPairs", lots: "list[Lot]", container: str) -> str:
     """The numbers of pictures, pairs and files that a run makes, as one line."""
-    plan, source = prepared.plan, prepared.weights.name if prepared.weights else "real pairs"
+    plan, source = prepared.plan, prepared.weights.name if prepared.weights else _noise(prepared)
     counts = ", ".join(f"{split}: {count}" for split, count in plan.counts.items())
     written = {"folder": f"files: {2 * sum(plan.counts.values())}", "lmdb": "databases: "}.get(
         container, f"files: {len(lots)}"
@@ -214,6 +220,11 @@ def _plan_line(prepared: "PreparedPairs", lots: "list[Lot]", container: str) -> 
         written += str(2 * sum(1 for count in plan.counts.values() if count))
     pictures = f"noisy pictures: {len(plan.cuts)}" + (f" (unusable: {len(plan.failed)})" if plan.failed else "")
     return f"{pictures}, pairs: {sum(plan.counts.values())} ({counts}), {written}, noise: {source}"
+
+
+def _noise(prepared: "PreparedPairs") -> str:
+    """The origins of the noise of pairs that are there already."""
+    return ", ".join(dict.fromkeys(cut.take.origin.noise or "of unstated origin" for cut in prepared.plan.cuts))
 
 
 def _make(

@@ -68,7 +68,13 @@ def synthesize(
     repeats: Annotated[int, typer.Option(min=1, help="Noisy pictures of each clean one.", show_default=True)] = 1,
     weights: Annotated[
         str | None,
-        typer.Option(help="Name, path, or isp (the camera simulator).  [default: those that know the camera]"),
+        typer.Option(
+            "--weights",
+            "-w",
+            "--model",
+            "-m",
+            help="Name, path, or isp (the camera simulator).  [default: those that know the camera]",
+        ),
     ] = None,
     format: Annotated[  # noqa: A002 - the name of the option
         Format | None,

@@ -41,8 +41,8 @@ Examples:
   nmflowgan train --simulate photos/ --preset lite -o runs/first
   nmflowgan train --simulate photos/ -o runs/first --resume --time-limit 55m
   nmflowgan train my-pairs/ --camera X100 --init sidd-lite --rate 0.3 -o runs/x100
-  nmflowgan train my-pairs/ --model heteroscedastic -o runs/reference
-  nmflowgan train my-pairs/ --model dncnn --noise sidd-lite -o runs/denoiser
+  nmflowgan train my-pairs/ --arch heteroscedastic -o runs/reference
+  nmflowgan train my-pairs/ --arch dncnn --noise sidd-lite -o runs/denoiser
 """
 
 
@@ -61,6 +61,8 @@ def train(
     model: Annotated[
         str,
         typer.Option(
+            "--arch",
+            "--model",
             metavar=metavar(MODELS),
             help="nmflowgan (flow and GAN: lite or paper, by --preset), awgn or heteroscedastic (Gaussian references, "
             "fitted in one pass), or dncnn (a denoiser, to judge noise by).",
@@ -166,7 +168,7 @@ def train(
         raise UsageError("no folder for the run", "give --output, like -o runs/mine; or --dry-run")
     run = output or Path()
     chosen = architecture_name(model, preset)
-    refuse_typed(context, foreign_options(chosen), f"--model {model}")
+    refuse_typed(context, foreign_options(chosen), f"--arch {model}")
     data_options = DataOptions(
         pairs=data,
         simulate=simulate,

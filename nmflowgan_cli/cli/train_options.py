@@ -36,7 +36,7 @@ class Rendering(StrEnum):
 
 
 FAMILY = "nmflowgan"
-"""What `--model` calls the architectures `lite` and `paper`: `--preset` says which."""
+"""What `--arch` calls the architectures `lite` and `paper`: `--preset` says which."""
 MODELS = (FAMILY, *ARCHITECTURES)
 PRESETS = tuple(dict.fromkeys(preset for row in ARCHITECTURES.values() for preset in row.recipes))
 
@@ -47,7 +47,7 @@ def metavar(names: Sequence[str]) -> str:
 
 
 def architecture_name(model: str, preset: str) -> str:
-    """The name in the table of architectures that `--model` and `--preset` mean."""
+    """The name in the table of architectures that `--arch` and `--preset` mean."""
     return (preset or next(iter(PRESETS))) if model == FAMILY else model
 
 

@@ -1,18 +1,21 @@
 """Reader of folder pairs: two folders with the same names in them, at any depth, as denoisers' own code keeps them.
 
 They lie in the data's folder itself or, for each part of a division, below it (`train/gt`, `val/SIDD/target_crops`).
-The camera and the ISO of a pair come from the name of a SIDD scene instance in its path, or else from the user.
+The camera and the ISO of a pair are those that the journal of a folder above it records, or come from the name of a
+SIDD scene instance in its path, or else from the user.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.manifest import Pair, pair_origin
 from nmflowgan_cli.data.sidd_instances import find_instance
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import FORMATS
+from nmflowgan_cli.journal import record_of
 
 NAMES = (("clean", "noisy"), ("gt", "lq"), ("GT", "LQ"), ("gt_crops", "input_crops"), ("target_crops", "input_crops"))
 """Folders of clean and of noisy pictures: our own names, BasicSR's, NAFNet's and Restormer's."""
@@ -30,8 +33,8 @@ def is_folder_pair(folder: Path) -> bool:
 def read_folder_pair(folder: Path, condition: Condition | None = None) -> list[Pair]:
     """All pairs, in the order of their paths; `split` is "val" below a folder of such a name, else "train".
 
-    `condition`: of the pairs whose path does not name theirs. Partners may differ in their suffix (a.png, a.jpg).
-    Raises UsageError naming the file for a picture without its partner or with two, and for one without a condition.
+    `condition`: of the pairs that do not state theirs. Partners may differ in their suffix (a.png, a.jpg). Raises
+    UsageError naming the file for a picture without its partner or with two, and for one without a condition.
     """
     return [pair for clean, noisy in _places(folder) for pair in _read_place(clean, noisy, folder, condition)]
 
@@ -78,12 +81,17 @@ def _pictures(folder: Path) -> dict[str, Path]:
 
 
 def _pair(clean: Path, noisy: Path, name: str, condition: Condition | None) -> Pair:
-    instance = find_instance(Path(name).with_suffix("").as_posix())
-    origin, split = pair_origin(noisy, instance), part_of(Path(name).parent)
-    if instance is not None:
-        return Pair(clean, noisy, instance.condition, instance.name, split, name, origin)
-    if condition is None:
+    instance, record = find_instance(Path(name).with_suffix("").as_posix()), record_of(noisy)
+    known = _recorded(record) or (instance.condition if instance else condition)
+    if known is None:
         raise UsageError(
             f"{noisy} does not name its camera and ISO", "give --camera and --iso, or write a manifest.csv"
         )
-    return Pair(clean, noisy, condition, clean.stem, split, name, origin)
+    scene = str(record.get("scene") or (instance.name if instance else clean.stem))
+    return Pair(clean, noisy, known, scene, part_of(Path(name).parent), name, pair_origin(noisy, instance))
+
+
+def _recorded(record: Mapping[str, Any]) -> Condition | None:
+    """The condition that a noisy picture was made with."""
+    camera, iso = record.get("camera"), record.get("iso")
+    return Condition(camera, iso) if isinstance(camera, str) and isinstance(iso, int) else None

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import CAMERA_NAMES, Condition
-from nmflowgan_cli.data.origin import REAL, UNSTATED, Origin, origin_of, recorded_origin
+from nmflowgan_cli.data.origin import REAL, UNSTATED, Origin, origin_of
 from nmflowgan_cli.data.sidd_instances import SceneInstance, find_instance
 from nmflowgan_cli.errors import PictureError, UsageError
-from nmflowgan_cli.journal import DONE
+from nmflowgan_cli.journal import DONE, record_of
 
 Split = Literal["all", "train", "val"]
 
@@ -77,8 +77,8 @@ def read_pairs(data: Path, split: Split = "all") -> list[Pair]:
     and where no pair is left.
     """
     manifest = _manifest(data)
-    made = [(line, row) for line, row in _rows(manifest) if row.get("status", DONE) == DONE]
-    pairs = [_pair(row, manifest.parent, f"{manifest}, line {line}") for line, row in made]
+    rows = ((line, row) for line, row in _rows(manifest) if row.get("status", DONE) == DONE)
+    pairs = [_pair(row, manifest.parent, f"{manifest}, line {line}") for line, row in rows]
     chosen = [pair for pair in pairs if split in ("all", pair.split)]
     if not chosen:
         raise UsageError(
@@ -119,8 +119,9 @@ def _json_rows(manifest: Path, text: str) -> Iterator[tuple[int, Mapping[str, An
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UsageError(f"{manifest}, line {number}: not JSON: {error.msg}") from error
+        except (json.JSONDecodeError, RecursionError) as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+            raise UsageError(f"{manifest}, line {number}: not JSON: {reason}") from None
         if not isinstance(row, dict):
             raise UsageError(f"{manifest}, line {number}: expected an object, not {line.strip()[:40]!r}")
         yield number, row
@@ -136,7 +137,7 @@ def _pair(row: Mapping[str, Any], folder: Path, place: str) -> Pair:
         raise UsageError(f"{place}: unknown split {split!r}", "train or val")
     condition = Condition(written_camera(str(row["camera"])), _iso(row["iso"], place))
     scene, name = str(row.get("scene") or clean.stem), Path(str(row["noisy"])).as_posix()
-    stated = "noise" in row or "weights" in row
+    stated = "noise" in row or row.get("weights")
     origin = origin_of(row) if stated else pair_origin(noisy, find_instance(scene) or find_instance(name))
     return Pair(clean, noisy, condition, scene, split, name, origin)
 
@@ -146,7 +147,7 @@ def pair_origin(noisy: Path, instance: SceneInstance | None) -> Origin:
 
     As the journal of a folder above it records; without one, pictures of SIDD's own instances are of a camera.
     """
-    recorded = recorded_origin(noisy)
+    recorded = origin_of(record_of(noisy))
     return REAL if recorded == UNSTATED and instance is not None and instance.published else recorded
 
 

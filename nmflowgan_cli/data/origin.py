@@ -4,14 +4,11 @@
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Protocol
 
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.journal import DONE, FILE_NAME, records
 
 CAMERA = "real"
 """The origin of noise that a camera made."""
@@ -25,16 +22,16 @@ class Origin:
     noise: str = ""
     """"real", or the name of the weights or the simulator that made it; "" where it is not stated."""
     sha256: str = ""
-    """Of the weights."""
+    """Of the weights, which may be named "real", too."""
     seed: int | None = None
 
     @property
     def real(self) -> bool:
-        return self.noise == CAMERA
+        return self.noise == CAMERA and not self.sha256
 
     @property
     def synthetic(self) -> bool:
-        return self.noise not in ("", CAMERA)
+        return bool(self.noise) and not self.real
 
     def to_json(self) -> dict[str, Any]:
         """JSON values under the names that records and manifests have."""
@@ -57,36 +54,23 @@ class HasOrigin(Protocol):
 def origin_of(record: Mapping[str, Any]) -> Origin:
     """The origin that a record of a journal or a row of a manifest states.
 
-    `noise` is "real" or a name; records without it name the `weights`, or null for pairs of a camera.
+    `noise` is "real" or a name. Records of earlier versions name the `weights` instead, and say nothing of pairs that
+    were there before.
     """
-    noise = str(record.get("noise") or "") if "noise" in record else str(record.get("weights", "") or CAMERA)
-    if not noise or ("noise" not in record and "weights" not in record):
+    noise = str(record.get("noise" if "noise" in record else "weights") or "").strip()
+    if not noise:
         return UNSTATED
-    if noise == CAMERA:
+    sha256 = str(record.get("weights_sha256") or "")
+    if noise.lower() == CAMERA and not sha256:
         return REAL
-    seed = record.get("seed")
-    return Origin(noise, str(record.get("weights_sha256") or ""), None if seed in (None, "") else int(seed))
+    return Origin(noise, sha256, _integer(record.get("seed")))
 
 
-def recorded_origin(noisy: Path) -> Origin:
-    """The origin of a noisy picture that the journal of one of the folders above it records; UNSTATED without."""
-    for folder in noisy.absolute().parents[:5]:
-        journal = folder / FILE_NAME
-        if journal.is_file():
-            state = journal.stat()
-            found = _journal(journal, state.st_size, state.st_mtime_ns)
-            return found.get(noisy.absolute().relative_to(folder).as_posix(), UNSTATED)
-    return UNSTATED
-
-
-@lru_cache(maxsize=8)
-def _journal(path: Path, *_: int) -> Mapping[str, Origin]:
-    """Origins by the path of what was written, relative to the journal's folder."""
-    return {
-        str(record.get("noisy") or record.get("output") or record.get("file")): origin_of(record)
-        for record in records(path)
-        if record.get("status") == DONE
-    }
+def _integer(value: object) -> int | None:
+    try:
+        return int(str(value))
+    except ValueError:
+        return None
 
 
 def census_of(pairs: Iterable[HasOrigin]) -> dict[Origin, int]:
@@ -99,11 +83,15 @@ def stated(origins: Mapping[Origin, int]) -> str:
     words: Counter[str] = Counter()
     for origin, count in origins.items():
         words[str(origin)] += count
-    return ", ".join(f"{name} ({count} pairs)" for name, count in words.items()) or "no pairs"
+    return ", ".join(f"{name} ({count} pair{'s' * (count != 1)})" for name, count in words.items()) or "no pairs"
 
 
-def refuse_unreal(pairs: Iterable[HasOrigin], purpose: str) -> None:
+def all_real(pairs: Iterable[HasOrigin]) -> bool:
+    """Whether the noise of all pairs is stated to be of a camera."""
+    return all(pair.origin.real for pair in pairs)
+
+
+def refuse_unreal(pairs: Collection[HasOrigin], purpose: str) -> None:
     """Raise UsageError unless all pairs are of a camera; `purpose`: for what they have to be."""
-    origins = census_of(pairs)
-    if any(not origin.real for origin in origins):
-        raise UsageError(f"{purpose} needs real noise, and the data hold {stated(origins)}", HINT)
+    if not all_real(pairs):
+        raise UsageError(f"{purpose} needs real noise, and the data hold {stated(census_of(pairs))}", HINT)

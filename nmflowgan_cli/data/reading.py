@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +13,7 @@ from nmflowgan_cli.data.origin import Origin
 from nmflowgan_cli.data.sidd_instances import DENOISER_ISOS, TEST_INSTANCES, TRAIN_INSTANCES, find_instance
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import Bytes
-from nmflowgan_cli.journal import FILE_NAME, records
+from nmflowgan_cli.journal import DONE, FILE_NAME, records
 from nmflowgan_cli.notices import notice
 
 NAMED_SPLITS = ("all", "nm-flowgan", "denoiser")
@@ -94,8 +93,8 @@ def _read_files(folder: Path, _: Condition | None) -> list[Paired]:
 
 def _made_as(key: str, suffix: str, folder: Path) -> bool:
     """Whether the journal of a folder lists pairs in files (or databases) of this kind under `key`."""
-    first = islice(records(folder / FILE_NAME), 20)
-    return any(key in record and str(record[key]).endswith(suffix) for record in first)
+    first = next((record for record in records(folder / FILE_NAME) if record.get("status") == DONE), {})
+    return key in first and str(first[key]).endswith(suffix)
 
 
 SHARDS: Mapping[str, Callable[[Path, Path], Iterable[Paired]]] = {
@@ -126,7 +125,8 @@ def of_camera(pairs: Sequence[Paired], camera: str) -> Sequence[Paired]:
 
 def divide(found: Iterable[Paired], split: str = "") -> Splits:
     """Train and val. `split`: "" is the data's own; "all" trains on everything; "nm-flowgan" and "denoiser"
-    are the paper's, by the name of SIDD's scene instances; else the scenes to hold out, separated by commas.
+    are the paper's, by the name of SIDD's scene instances, and leave out synthetic pairs; else the scenes to hold out,
+    separated by commas.
 
     Raises UsageError where nothing is left to train on, and for a scene that would be in both splits.
     """
@@ -135,7 +135,8 @@ def divide(found: Iterable[Paired], split: str = "") -> Splits:
     if reason := left_out(found, chosen, split):
         notice(reason)
     if not chosen["train"]:
-        raise UsageError(f"no train pairs of {len(found)} in the split {split or 'of the data'!r}", "try --split all")
+        hint = "it divides SIDD's own pairs; try --split all" if split in NAMED_SPLITS else "try --split all"
+        raise UsageError(f"no train pairs of {len(found)} in the split {split or 'of the data'!r}", hint)
     _refuse_leaks(chosen)
     return chosen
 
@@ -179,11 +180,13 @@ def _part(pair: Paired, split: str) -> str:
         return "train" if split else pair.split
     if split not in NAMED_SPLITS:
         return "val" if scene_of(pair) in split.split(",") else "train"
+    if pair.origin.synthetic:
+        return ""
     instance = find_instance(pair.scene) or find_instance(pair.name)
     if instance is None:
         raise UsageError(f"{pair.name} names no SIDD scene instance, which --split {split} needs", "try --split all")
     if split == "denoiser":
-        return "train" if instance.condition.iso in DENOISER_ISOS.get(instance.condition.camera, ()) else ""
+        return "train" if pair.condition.iso in DENOISER_ISOS.get(pair.condition.camera, ()) else ""
     return "train" if instance.number in TRAIN_INSTANCES else "val" * (instance.number in TEST_INSTANCES)
 
 

@@ -114,7 +114,7 @@ def _scipy_io() -> ModuleType:
     try:
         import scipy.io
     except ImportError:
-        raise UsageError("reading .mat files needs SciPy", "pip install 'nmflowgan-cli[mat]'") from None
+        raise UsageError("reading .mat files needs SciPy", "pip install scipy") from None
     return scipy.io
 
 

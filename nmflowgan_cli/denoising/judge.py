@@ -29,8 +29,10 @@ Interval = tuple[float, float]
 
 TILES = {"cpu": 256, "cuda": 1024}
 RESAMPLES = 2000
-NOISY, REAL = "noisy", "real"
-"""The row of the noisy pictures as they are; and the noise that the bound has learned from."""
+NOISY = "noisy"
+"""The row of the noisy pictures as they are."""
+REAL, PAIRS = "real", "pairs"
+"""The noise that the bound has learned from: real, or that of pairs which do not state theirs to be."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Denoiser:
     name: str
     model: "DnCNN"
     noise: str
-    """What it learned from: "real", or the name of a noise model."""
+    """What it learned from: "real", "pairs", or the name of a noise model."""
     steps: int
 
 
@@ -139,8 +141,8 @@ Look = Callable[[Paired, Bytes, Bytes, dict[str, Bytes]], None]
 def judge(pairs: Iterable[Paired], denoisers: Sequence[Denoiser], *, look: Look | None = None) -> list[Row]:
     """A row for the noisy pictures as they are, and one for each denoiser; with the gap to the bound where one is.
 
-    The bound is the first denoiser that learned from real noise. Raises UsageError for two of one name, PictureError
-    for a pair that cannot be read.
+    The bound is the first denoiser that learned from the noise of the pairs. Raises UsageError for two of one name,
+    PictureError for a pair that cannot be read.
     """
     names = [NOISY, *(denoiser.name for denoiser in denoisers)]
     if len(set(names)) < len(names):
@@ -159,7 +161,7 @@ def judge(pairs: Iterable[Paired], denoisers: Sequence[Denoiser], *, look: Look 
 
 def with_gaps(rows: Sequence[Row]) -> list[Row]:
     """The rows with their gaps to the bound, if it is among them."""
-    bound = next((row for row in rows if row.noise == REAL), None)
+    bound = next((row for row in rows if row.noise in (REAL, PAIRS)), None)
     if bound is None:
         return list(rows)
     return [replace(row, pictures=_with_gaps(bound.pictures, row.pictures)) for row in rows]

@@ -50,12 +50,13 @@ def train_table(request: TableRequest, *, shown: Shown) -> list[Path]:
 
     All see the same clean patches in the same order, for the same number of steps: as many as fit into the budget by
     one measurement of a step, which the folder remembers. Raises UsageError before the first step for a model that is
-    unknown or does not know the pairs, TrainingError where the folder holds another table, and KeyboardInterrupt.
+    unknown or does not know the pairs, and for pairs without real noise unless `data` accepts them; TrainingError where
+    the folder holds another table, and KeyboardInterrupt.
     """
-    pairs = read_splits(request.data)["train"]
+    splits = read_splits(request.data)
+    named = _named(request, splits["train"])
     if not request.data.accept_synthetic:
-        refuse_unreal(pairs, "--denoising-table")
-    named = _named(request, pairs)
+        refuse_unreal([*splits["train"], *splits["val"]], "--denoising-table")
     make_folder(request.runs, "choose another --runs", TrainingError)
     recipe = _recipe(request)
     return [_trained(request, recipe, name, known, shown) for name, known in named.items()]

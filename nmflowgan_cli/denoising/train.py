@@ -12,8 +12,9 @@ from torch.nn.functional import mse_loss
 
 from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.data.batches import Batch
-from nmflowgan_cli.data.origin import refuse_unreal
+from nmflowgan_cli.data.origin import all_real, refuse_unreal
 from nmflowgan_cli.data.patches import PairSource
+from nmflowgan_cli.denoising.judge import PAIRS
 from nmflowgan_cli.denoising.noise import REAL, PatchNoise, open_noise
 from nmflowgan_cli.denoising.recipe import DenoiserRecipe
 from nmflowgan_cli.errors import TrainingError, UsageError
@@ -74,9 +75,9 @@ def run_denoiser(request: TrainingRequest, *, progress: Progress) -> TrainingOut
     recipe, name = request.recipe, request.architecture
     assert isinstance(recipe, DenoiserRecipe)
     if request.data.pairs is None:
-        raise UsageError(f"--model {name} learns from pairs", "give DATA; --noise makes other noise for them")
+        raise UsageError(f"--arch {name} learns from pairs", "give DATA; --noise makes other noise for them")
     if distributed.launched() > 1:
-        raise UsageError(f"--model {name} learns in one process", "start it without torchrun")
+        raise UsageError(f"--arch {name} learns in one process", "start it without torchrun")
     device, pairs = resolve_device(request.device), read_splits(request.data)["train"]
     if request.noise == REAL and not request.data.accept_synthetic:
         refuse_unreal(pairs, "--noise real")
@@ -84,7 +85,8 @@ def run_denoiser(request: TrainingRequest, *, progress: Progress) -> TrainingOut
     source = PairSource(pairs, recipe.patch, balance=request.data.balance, step=BLOCK)
     refuse_other_training(request.run, resume=request.resume)
     noise = open_noise(request.noise, pairs, device, cache_dir=request.cache_dir)
-    facts = {**recipe.settings(), "seed": request.seed, "noise": noise.name, "noise_sha256": noise.sha256}
+    taught = PAIRS if noise.name == REAL and not all_real(pairs) else noise.name
+    facts = {**recipe.settings(), "seed": request.seed, "noise": taught, "noise_sha256": noise.sha256}
     header = Header(
         architecture=name,
         options={},
@@ -110,7 +112,7 @@ def run_denoiser(request: TrainingRequest, *, progress: Progress) -> TrainingOut
         )
         if not outcome.finished:
             return outcome
-        learned_from = "real noise" if noise.name == REAL else f"noise of {noise.name}"
+        learned_from = {REAL: "real noise", PAIRS: "the noise of its pairs"}.get(taught, f"noise of {taught}")
         title = f"{architecture(name).title} that learned from {learned_from}"
         weights = export(learner, recipe, monitor, title, command=request.command, seed=request.seed)
         return replace(outcome, weights=weights)

@@ -32,8 +32,6 @@ class Architecture:
     """What the header of a weights file calls it; "" for its name in the table."""
     denoiser: bool = False
     """It takes noise away; all others are a `models.base.NoiseModel`."""
-    requires: tuple[str, ...] = ("a clean picture", "a camera", "an ISO")
-    """What a picture is made from."""
     recipes: Mapping[str, str] = field(default_factory=dict)
     """Functions that make a `training.recipe.Recipe`, by the name of the preset; the first is the default."""
     learner: str = ""
@@ -84,7 +82,6 @@ ARCHITECTURES: dict[str, Architecture] = {
         model="nmflowgan_cli.denoising.dncnn:DnCNN",
         title="A denoiser (DnCNN)",
         denoiser=True,
-        requires=("a noisy picture",),
         recipes={"lite": "nmflowgan_cli.denoising.recipe:lite", "paper": "nmflowgan_cli.denoising.recipe:paper"},
         trainer="nmflowgan_cli.denoising.train:run_denoiser",
         options=LEARNING | {"noise"},

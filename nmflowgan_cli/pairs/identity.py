@@ -9,6 +9,7 @@ from itertools import count
 from typing import NamedTuple, Protocol
 
 from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.origin import Origin
 from nmflowgan_cli.data.sidd_instances import FIRST_FRAME, INSTANCES, SceneInstance
 
 FIRST_CROP = 100
@@ -34,6 +35,8 @@ class Identifiable(Protocol):
     def instance(self) -> SceneInstance | None: ...
     @property
     def frame(self) -> int | None: ...
+    @property
+    def origin(self) -> Origin: ...
 
 
 def identities(pictures: Iterable[Identifiable]) -> Iterator[Identity]:
@@ -41,14 +44,20 @@ def identities(pictures: Iterable[Identifiable]) -> Iterator[Identity]:
     numbers, scenes = count(INSTANCES + 1), defaultdict[str, int](count(INSTANCES + 1).__next__)
     frames: defaultdict[str, set[int]] = defaultdict(set)
     for picture in pictures:
-        if picture.instance is not None and picture.instance.published:
-            taken = frames[picture.instance.name]
+        instance = picture.instance
+        if instance is not None and _of_sidd(picture, instance):
+            taken = frames[instance.name]
             frame = _free_frame(picture.frame, taken)
             taken.add(frame)
-            yield Identity(picture.instance, frame)
+            yield Identity(instance, frame)
         else:
             scene = f"{scenes[picture.scene]:03d}"
             yield Identity(SceneInstance(next(numbers), scene, picture.condition, 0, 0, "N"), None)
+
+
+def _of_sidd(picture: Identifiable, instance: SceneInstance) -> bool:
+    """Whether the picture is the noisy one of a published instance: not made from its clean one."""
+    return instance.published and instance.condition == picture.condition and not picture.origin.synthetic
 
 
 def _free_frame(wanted: int | None, taken: set[int]) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from nmflowgan_cli.denoising.judge import REAL, Row
+from nmflowgan_cli.denoising.judge import PAIRS, REAL, Row
 from nmflowgan_cli.report.crops import Example
 from nmflowgan_cli.report.denoising_tables import denoising_tables, number, pictures
 from nmflowgan_cli.report.page import Origin, full_name, render
@@ -32,7 +32,7 @@ def _verdict(rows: Sequence[Row]) -> dict[str, Any]:
     """PSNR of the best denoiser and of the noisy pictures; PGap of the best that learned from made noise, if known."""
     noisy, *denoisers = rows
     best = max(denoisers, key=lambda row: row.psnr.value)
-    made = [row for row in denoisers if row.noise != REAL and row.pgap]
+    made = [row for row in denoisers if row.noise not in (REAL, PAIRS) and row.pgap]
     nearest = max(made, key=lambda row: row.psnr.value, default=None)
     return {
         "best": {"name": best.name, "psnr": number(best.psnr, 2)},

@@ -67,6 +67,8 @@ def number(mean: judge.Mean | None, digits: int) -> Number:
     return Number(mean.value, digits, mean.interval) if mean else UNKNOWN
 
 
-def print_rows(rows: Sequence[judge.Row]) -> None:
-    """Print the means over all pictures, and those of each camera."""
-    print_tables(denoising_tables(rows), "PGap: PSNR of the denoiser that learned from real noise minus this one's.")
+def print_rows(rows: Sequence[judge.Row], noise: str) -> None:
+    """Print the origin of the pictures' `noise`, the means over all pictures, and those of each camera."""
+    print(f"judged on {noise}\n")  # noqa: T201 - first of all
+    taught = "the noise of the pairs" if any(row.noise == judge.PAIRS for row in rows) else "real noise"
+    print_tables(denoising_tables(rows), f"PGap: PSNR of the denoiser that learned from {taught} minus this one's.")

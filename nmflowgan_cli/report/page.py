@@ -37,7 +37,7 @@ def require_packages(*names: str) -> None:
     """Raise UsageError for the first package of the extra `report` that is not installed."""
     for name in names:
         if find_spec(name) is None:
-            raise UsageError(f"--report needs the package {name}", "pip install 'nmflowgan-cli[report]'")
+            raise UsageError(f"--report needs the package {name}", f"pip install {name}")
 
 
 def render(template: str, origin: Origin, **values: Any) -> str:

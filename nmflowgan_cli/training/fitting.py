@@ -36,7 +36,7 @@ def run_fit(request: TrainingRequest, *, progress: Progress) -> TrainingOutcome:
     Raises UsageError or PictureError for bad data, TrainingError where the folder holds weights already.
     """
     if request.data.pairs is None:
-        raise UsageError(f"--model {request.architecture} is fitted on real pairs", "give DATA")
+        raise UsageError(f"--arch {request.architecture} is fitted on real pairs", "give DATA")
     began, path = monotonic(), request.run / WEIGHTS
     if path.exists():
         raise TrainingError(f"{request.run} holds weights already", "choose another --output")

@@ -97,7 +97,7 @@ def write_grid(path: Path, validation: Validation, fake: Tensor) -> None:
 def require_tensorboard() -> None:
     """Raise UsageError where the extra is not installed."""
     if find_spec("tensorboard") is None:
-        raise UsageError("--tensorboard needs the package tensorboard", "pip install 'nmflowgan-cli[tensorboard]'")
+        raise UsageError("--tensorboard needs the package tensorboard", "pip install tensorboard")
 
 
 @contextmanager

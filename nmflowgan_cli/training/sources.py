@@ -1,6 +1,7 @@
 """What a training learns from: paired data, simulated pairs of clean photographs, or both."""
 
 import filecmp
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from nmflowgan_cli.conditions import Condition, camera_code
 from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.data.manifest import Pair
 from nmflowgan_cli.data.mixing import MixedSource
-from nmflowgan_cli.data.origin import census_of, stated
+from nmflowgan_cli.data.origin import Origin, stated
 from nmflowgan_cli.data.patches import Balance, PairSource, census
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.reading import Paired, Splits, divide, of_camera, read_paired
@@ -84,8 +85,10 @@ def _is_noiseless(pair: Paired) -> bool:
 def pairs_line(options: DataOptions, pairs: Sequence[Paired]) -> str:
     """The pairs that weights were trained on, and the origin of their noise, for the header."""
     assert options.pairs is not None
-    number, place = sum(pair.size()[0] for pair in pairs), options.pairs.resolve().name
-    origins = census_of(pairs)
+    origins: Counter[Origin] = Counter()
+    for pair in pairs:
+        origins[pair.origin] += pair.size()[0]
+    number, place = origins.total(), options.pairs.resolve().name
     if all(origin.real for origin in origins):
         return f"{number} real pairs of {place}"
     return f"{number} pairs of {place}: {stated(origins)}"

@@ -14,6 +14,7 @@ from torch import Tensor
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.data.mixing import MixedSource
+from nmflowgan_cli.data.origin import all_real
 from nmflowgan_cli.data.simulate import Simulator
 from nmflowgan_cli.metrics.noise import ChannelMoments, SpatialCorrelation, kl_divergence
 from nmflowgan_cli.models.base import NoiseModel, to_counts
@@ -61,7 +62,8 @@ def validation_set(data: DataOptions, source: BatchSource, vocabulary: Vocabular
     """What a training on `source` is validated by; None where nothing held out is known to `vocabulary`."""
     held_out = [pair for pair in read_splits(data)["val"] if vocabulary.knows(pair.condition)]
     if held_out:
-        return draw(data.pair_source(held_out, patch), patch, "held-out real pairs")
+        kind = "held-out real pairs" if all_real(held_out) else "held-out pairs"
+        return draw(data.pair_source(held_out, patch), patch, kind)
     simulator = source.simulator if isinstance(source, MixedSource) else source
     return draw(simulator, patch, "simulated pairs") if isinstance(simulator, Simulator) else None
 

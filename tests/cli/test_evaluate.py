@@ -12,7 +12,7 @@ from PIL import Image
 
 from nmflowgan_cli.checkpoints.format import Header, load_weights, save_weights
 
-HEADER = "clean,noisy,camera,iso,scene,split"
+HEADER = "clean,noisy,camera,iso,scene,split,noise"
 STDS = {("IP", 100): 3.0, ("IP", 800): 9.0, ("S6", 800): 6.0}
 
 
@@ -28,7 +28,7 @@ def data(tmp_path_factory):
             noisy = np.rint(clean).clip(0, 255) + random.normal(0, std, clean.shape)
             Image.fromarray(np.rint(clean).astype(np.uint8)).save(folder / f"clean_{name}")
             Image.fromarray(np.rint(noisy).clip(0, 255).astype(np.uint8)).save(folder / name)
-            rows.append(f"clean_{name},{name},{camera},{iso},{name},{split}")
+            rows.append(f"clean_{name},{name},{camera},{iso},{name},{split},real")
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
     return folder
 
@@ -42,7 +42,7 @@ def test_awgn_is_found_out_to_be_right_where_it_is(data):
     done = _evaluate(data, "-m", "awgn", "-m", "heteroscedastic", "--json", "--official")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
-    assert found["data"]["pairs"] == 6
+    assert (found["data"]["pairs"], found["data"]["noise"], found["remarks"]) == (6, "real noise (6 pairs)", [])
     told = {"patch": 96, "step": 96, "seed": 0, "border": False, "akld_draws": 1, "nll": False, "name": "patches"}
     assert found["protocol"] == told
     assert "kld" in found["definitions"]
@@ -66,6 +66,7 @@ def test_the_table_and_a_fit_on_other_pairs(data):
     arguments = (data, "-m", "awgn", "--split", "val", "--fit-split", "train", "--cells")
     done = _evaluate(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("compared with real noise (3 pairs); 3 other pairs of the data are left out\n")
     assert "fitted on the train pairs" in done.stdout
     for row in ("IP", "ISO 100", "ISO 800", "S6", "mean of cameras", "mean of cells"):
         assert row in done.stdout
@@ -77,7 +78,7 @@ def test_a_damaged_pair_is_named_and_the_others_are_done(data):
     rows = (data / "manifest.csv").read_text()
     (data / "broken.png").write_bytes(b"no picture")
     Image.new("RGB", (50, 50)).save(data / "small.png")
-    broken = rows + "broken.png,broken.png,IP,800,x,train\nsmall.png,small.png,IP,800,x,train\n"
+    broken = rows + "broken.png,broken.png,IP,800,x,train,real\nsmall.png,small.png,IP,800,x,train,real\n"
     (data / "broken.csv").write_text(broken)
     done = _evaluate(data / "broken.csv", "-m", "awgn", "--json")
     assert done.returncode == 3
@@ -130,13 +131,13 @@ def test_one_line_for_a_mistake(data, arguments, code, said):
 def test_pairs_of_different_size_and_black_ones_are_named(data):
     Image.new("RGB", (200, 100)).save(data / "black.png")
     Image.new("RGB", (120, 100)).save(data / "narrow.png")
-    rows = ["black.png,black.png,IP,3200,b,train", "black.png,narrow.png,IP,100,n,train"]
+    rows = ["black.png,black.png,IP,3200,b,train,real", "black.png,narrow.png,IP,100,n,train,real"]
     (data / "odd.csv").write_text("\n".join([(data / "manifest.csv").read_text().strip(), *rows]) + "\n")
     done = _evaluate(data / "odd.csv", "-m", "awgn", "--json")
     assert done.returncode == 3
     first, note = done.stderr.splitlines()
     assert "narrow.png differ in size: 200x100 and 120x100" in first
-    assert note.startswith("note: IP ISO 3200: the real noise is the same everywhere (a black picture?)")
+    assert note.startswith("note: IP ISO 3200: the noise of the pairs is the same everywhere (black pictures?)")
     found = json.loads(done.stdout)
     assert found["data"]["failed_pairs"] == ["narrow.png"]
     assert found["remarks"] == [note.removeprefix("note: ")]

@@ -20,12 +20,12 @@ def data(tmp_path_factory):
     """Pairs of two cameras, one of each held out."""
     folder, random = tmp_path_factory.mktemp("pairs"), np.random.default_rng(1)
     clean = np.rint(np.add.outer(np.linspace(40, 90, 48), np.linspace(0, 90, 56))[..., None] + [0, 9, 30])
-    lines = ["clean,noisy,camera,iso,scene,split"]
+    lines = ["clean,noisy,camera,iso,scene,split,noise"]
     for number, row in enumerate(ROWS):
         noisy = np.rint(clean + random.normal(0, 6, clean.shape)).clip(0, 255)
         for kind, picture in (("c", clean), ("n", noisy)):
             Image.fromarray(picture.astype(np.uint8)).save(folder / f"{kind}{number}.png")
-        lines.append(f"c{number}.png,n{number}.png,{row}")
+        lines.append(f"c{number}.png,n{number}.png,{row},real")
     (folder / "manifest.csv").write_text("\n".join(lines))
     return folder
 
@@ -59,7 +59,7 @@ def test_a_denoiser_is_trained_and_judged_on_the_pairs_held_out(data, tmp_path):
     judged = nmflowgan("evaluate", data, "--denoiser", weights, *flags)
     assert (judged.returncode, judged.stderr) == (0, "")
     found = json.loads(judged.stdout)
-    assert found["data"] == {"pairs": str(data), "split": "val", "pictures": 2}
+    assert found["data"] == {"pairs": str(data), "split": "val", "pictures": 2, "noise": "real noise (2 pairs)"}
     assert {"psnr", "ssim", "pgap"} == found["definitions"].keys()
     noisy, own = found["denoising"]
     assert (own["name"], own["noise"], own["steps"], own["pgap"]) == ("d", "awgn", 2, None)
@@ -96,9 +96,9 @@ def test_a_table_trains_the_bound_and_the_models_and_goes_on_where_it_stopped(da
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("train", "{data}", "-o", "x", "--model", "awgn", "--flow-steps", "3"), 2, "--model awgn has no --flow-steps"),
-        (("train", "{data}", "-o", "x", "--model", "dncnn", "--init", "a"), 2, "--model dncnn has no --init"),
-        (("train", "{data}", "-o", "x", "--noise", "awgn"), 2, "--model nmflowgan has no --noise"),
+        (("train", "{data}", "-o", "x", "--model", "awgn", "--flow-steps", "3"), 2, "--arch awgn has no --flow-steps"),
+        (("train", "{data}", "-o", "x", "--model", "dncnn", "--init", "a"), 2, "--arch dncnn has no --init"),
+        (("train", "{data}", "-o", "x", "--noise", "awgn"), 2, "--arch nmflowgan has no --noise"),
         (("train", "{data}", "-o", "x", "--model", "dncnn", "--noise", "gone.safetensors"), 4, "gone.safetensors"),
         (("evaluate", "{data}"), 2, "no model to evaluate"),
         (
@@ -109,7 +109,7 @@ def test_a_table_trains_the_bound_and_the_models_and_goes_on_where_it_stopped(da
         (("evaluate", "{data}", "--denoiser", "a", "--cells"), 2, "an evaluation of denoisers has no --cells"),
         (("evaluate", "{data}", "--denoiser", "gone.safetensors"), 4, "gone.safetensors"),
         (("evaluate", "{data}", "--denoiser", "a", "-m", "awgn"), 2, "-m names noise models"),
-        (("evaluate", "{data}", "--denoising-table", "-m", "awgn"), 2, "give --runs and a folder"),
+        (("evaluate", "{data}", "--denoising-table", "-m", "awgn"), 2, "give --output and a folder"),
         (
             ("evaluate", "{data}", "--denoising-table", "-m", "awgn", "--runs", "{data}/x", "--budget", "long"),
             2,

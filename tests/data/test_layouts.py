@@ -65,7 +65,12 @@ def test_patches_of_sidds_pictures_keep_the_number_of_their_frame() -> None:
 def test_no_two_pairs_share_a_path(name: str) -> None:
     labels = [label(patch=patch, split=split) for patch in range(3) for split in ("train", "val")]
     labels += [label(stem="b", instance=instance(8, "003")), label(stem="c", instance=instance(9, "004"))]
-    labels += [label(stem=f"f{frame}", frame=frame, patch=patch) for frame in (10, 11) for patch in (0, 1, 10)]
+    framed = instance(10, "003")  # of SIDD: all its patches have frames
+    labels += [
+        label(stem=f"f{frame}", instance=framed, frame=frame, patch=patch)
+        for frame in (10, 11, 100)
+        for patch in (0, 1, 10, 1000)
+    ]
     paths = [path for one in labels for path in LAYOUTS[name].paths(one)]
     assert len(set(paths)) == 2 * len(labels)
 

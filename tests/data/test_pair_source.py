@@ -11,6 +11,7 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data import patches
 from nmflowgan_cli.data.batches import UNKNOWN_PHASE
 from nmflowgan_cli.data.mixing import MixedSource
+from nmflowgan_cli.data.origin import REAL, Origin
 from nmflowgan_cli.data.patches import PairSource, census, patch_count
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.simulate import Simulator
@@ -30,6 +31,7 @@ class Shown:
     count: int = 1
     scene: str = "x"
     split: str = "train"
+    origin: Origin = REAL
     loads: list[int] = field(default_factory=list)
 
     @property

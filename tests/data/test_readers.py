@@ -46,7 +46,7 @@ def test_sidd_folders_become_pairs(folder):
     pairs = read_sidd(folder)
     assert len(pairs) == 10
     pair = next(pair for pair in pairs if NAMES[4] in pair.name)
-    assert (pair.condition, pair.scene) == (Condition("GP", 6400), "002")
+    assert (pair.condition, pair.scene) == (Condition("GP", 6400), NAMES[4])
     assert pair.name == f"Data/{NAMES[4]}/0036_NOISY_SRGB_010.PNG"
     clean, noisy = pair.load()
     assert (clean.max(), noisy.min(), pair.size()) == (10, 20, (1, 36, 40))
@@ -142,7 +142,7 @@ def test_folder_pairs_take_the_condition_of_a_scene_instance(tmp_path):
     for part in ("clean", "noisy"):
         picture(tmp_path / part / f"{NAMES[1]}.png")
     [pair] = read_folder_pair(tmp_path, Condition("X1", 640))
-    assert (pair.condition, pair.scene) == (Condition("G4", 800), "001")
+    assert (pair.condition, pair.scene) == (Condition("G4", 800), NAMES[1])
 
 
 def manifest(tmp_path, *rows):
@@ -202,7 +202,7 @@ def write_hdf5(path, *, patches=3, noisy=None, **config):
 
 
 def test_official_hdf5_files_become_stacks_of_patches(tmp_path, monkeypatch):
-    monkeypatch.setattr("nmflowgan_cli.data.hdf5.CHUNK", 8)
+    monkeypatch.setattr("nmflowgan_cli.data.containers.hdf5.CHUNK", 8)
     values = write_hdf5(tmp_path / "train" / "0000_x.hdf5", patches=12)
     write_hdf5(tmp_path / "test" / "0001_y.hdf5", **{"smartphone-code": "D800", "scene-number": 7})
     found, _ = read_paired(tmp_path)

@@ -36,13 +36,13 @@ def data(tmp_path):
     """Three pairs of two cameras, one of them held out."""
     folder = tmp_path / "pairs"
     folder.mkdir()
-    rows = ["clean,noisy,camera,iso,scene,split"]
+    rows = ["clean,noisy,camera,iso,scene,split,noise"]
     for number, (condition, part) in enumerate((("IP,400", "train"), ("GP,800", "train"), ("IP,400", "val"))):
         clean = photograph(64, 72, number)
         noisy = clean + np.random.default_rng(number).normal(0, 5 + number, clean.shape)
         Image.fromarray(clean).save(folder / f"clean{number}.png")
         Image.fromarray(np.rint(noisy).clip(0, 255).astype(np.uint8)).save(folder / f"noisy{number}.png")
-        rows.append(f"clean{number}.png,noisy{number}.png,{condition},scene{number},{part}")
+        rows.append(f"clean{number}.png,noisy{number}.png,{condition},scene{number},{part},real")
     (folder / "manifest.csv").write_text("\n".join(rows))
     return DataOptions(pairs=folder)
 

@@ -35,7 +35,7 @@ SIDD = {"0011_001_S6_00800_00350_3200_L": 4.0, "0054_003_S6_00800_00350_3200_L":
 
 def extra(arguments: list[str]) -> tuple[str, ...]:
     """Options that make a command small; the last of two on a line counts."""
-    if arguments[0] == "train" and "--model" not in arguments:
+    if arguments[0] == "train" and not {"--arch", "--model"} & set(arguments):
         return FEW_STEPS
     if arguments[0] == "train" and "dncnn" in arguments:
         return ("--steps", "2", "--batch", "2")

@@ -11,6 +11,7 @@ from pages import PAGES, ROOT, Page, cells, page
 from test_imports import LAYERS
 
 import nmflowgan_cli
+from nmflowgan_cli.cli.app import CLOSED_PIPE
 from nmflowgan_cli.conditions import CAMERA_NAMES
 from nmflowgan_cli.data.containers import CONTAINERS
 from nmflowgan_cli.data.layouts import LAYOUTS
@@ -77,7 +78,7 @@ def test_extras_and_exit_codes_of_the_guide() -> None:
     assert {name for row in guide.table("extra") for name in row[0].split(", ")} == extras - {"dev"}
     described = re.findall(r"^\| (\d+) \|", guide.text, re.MULTILINE)
     ours = {str(error.exit_code) for error in (NmflowganError, *NmflowganError.__subclasses__())}
-    assert set(described) == ours | {"0", "3", "130"}
+    assert set(described) == ours | {"0", "3", "130", str(CLOSED_PIPE)}
 
 
 def test_layers_are_those_of_the_imports() -> None:

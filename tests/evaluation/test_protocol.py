@@ -37,7 +37,7 @@ def evaluate(*arguments, **options) -> list[Result]:
 
 def _pair(condition, name, std=5.0, side=64):
     path = Path(name)
-    return GeneratedPair(path, path, condition, name, "val", name, std, side)
+    return GeneratedPair(path, path, condition, name, "val", name, std=std, side=side)
 
 
 def _contender(std, name="model", known=(IP, IP_HIGH, S6)):

@@ -35,7 +35,7 @@ def noisy(clean, std, seed):
 
 
 def pair(condition, name, side=160):
-    return GeneratedPair(Path(name), Path(name), condition, name, "val", name, side)
+    return GeneratedPair(Path(name), Path(name), condition, name, "val", name, side=side)
 
 
 def candidate(name="model", error=None, known=(IP, S6)):

@@ -49,6 +49,6 @@ def test_a_denoiser_that_makes_pictures_worse_is_named():
 
     rows = [row("noisy", 30.0), row("d", 29.0)]
     words = Reader(denoising_page(rows, Origin("x", "x", denoising_json(rows, {})))).words
-    assert "Best on one real picture is d: 29.00 dB against 30.00 dB" in words
+    assert "Best on one picture is d: 29.00 dB against 30.00 dB" in words
     assert "worse than no denoiser" in words
     assert "nearest" not in words

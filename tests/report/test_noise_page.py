@@ -49,7 +49,7 @@ def pairs(tmp_path_factory):
     rows = []
     for number, (camera, iso) in enumerate([("IP", 100), ("IP", 800), ("Zenit & <Co>", 800)]):
         for name in (f"{number}.png", f"{number}-{ODD}"):
-            rows.append({"clean": f"clean-{name}", "noisy": name, "camera": camera, "iso": iso})
+            rows.append({"clean": f"clean-{name}", "noisy": name, "camera": camera, "iso": iso, "noise": "real"})
             Image.fromarray(clean.astype(np.uint8)).save(folder / f"clean-{name}")
             Image.fromarray(noisy(clean.astype(np.uint8), 4 + 3 * number, number)).save(folder / name)
     (folder / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -199,7 +199,7 @@ def test_optional_measurements_are_shown(pairs, entries):
 def test_noise_that_is_none_and_pictures_without_areas_have_a_report_too(tmp_path):
     black = np.zeros((40, 40, 3), np.uint8)
     Image.fromarray(black).save(tmp_path / "black.png")
-    (tmp_path / "manifest.csv").write_text("clean,noisy,camera,iso\nblack.png,black.png,IP,100\n")
+    (tmp_path / "manifest.csv").write_text("clean,noisy,camera,iso,noise\nblack.png,black.png,IP,100,real\n")
     silent = Candidate("silent", lambda clean, _condition, _key: Draw(clean), lambda _condition: None)
     pairs = read_pairs(tmp_path)
     found = evaluate(pairs, [silent], PROTOCOL)
@@ -235,7 +235,7 @@ def test_the_command_names_a_missing_package_before_it_works(tmp_path, flag, pac
     command = [sys.executable, "-c", code, "evaluate", "gone.csv", flag, "awgn", "--report", str(tmp_path / "r.html")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: --report needs the package {package} (pip install 'nmflowgan-cli[report]')\n"
+    assert done.stderr == f"error: --report needs the package {package} (pip install {package})\n"
 
 
 def test_the_command_refuses_a_folder_as_a_report(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.origin import REAL, Origin
 from nmflowgan_cli.errors import NmflowganError, UsageError
 from nmflowgan_cli.evaluation.latency import PICTURES, ROUNDS, SIDE, WARM_UP, latency
 from nmflowgan_cli.evaluation.pair_scores import Candidate, Draw, Protocol
@@ -36,6 +37,7 @@ class Made:
     side: int = 48
     scene: str = ""
     split: str = "val"
+    origin: Origin = REAL
 
     def size(self):
         return max(self.blocks, 1), self.side, self.side
@@ -96,7 +98,7 @@ def test_a_model_that_gives_no_numbers_loses_the_pair_and_the_others_do_not():
 def test_black_pictures_and_bins_of_few_pixels_are_named():
     black = evaluate([Made("a", std=0, level=0, side=32), Made("ab", S6, side=20)], [_contender()], SMALL)
     told = remarks(black)
-    assert any(text.startswith("IP ISO 100: the real noise is the same everywhere") for text in told)
+    assert any(text.startswith("IP ISO 100: the noise of the pairs is the same everywhere") for text in told)
     assert any(text.startswith("S6 ISO 800: no 8 levels hold 500 pixels") for text in told)
     [result] = black.results
     assert math.isnan(result.cells[IP].std_ratio)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.layouts import Label
@@ -130,6 +130,8 @@ class EncodedPair:
     def load(self) -> tuple[Bytes, Bytes]:
         """The clean and the noisy patch, each (H, W, 3) uint8 RGB; PictureError for a damaged one."""
         clean, noisy = (decode_png(data, self.name) for data in self.read())
+        if not clean.shape[:2] == noisy.shape[:2] == self.sides:
+            raise PictureError(f"{self.name}: the patches are not of {self.sides[1]}x{self.sides[0]} pixels")
         return clean, noisy
 
 
@@ -138,6 +140,8 @@ def decode_png(data: bytes, name: str) -> Bytes:
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             return np.asarray(image.convert("RGB"))
+    except UnidentifiedImageError:
+        raise PictureError(f"{name} is damaged: it is not a PNG file") from None
     except Exception as error:  # noqa: BLE001 - Pillow raises many kinds for a damaged file
         raise PictureError(f"{name} is damaged: {' '.join(str(error).split())[:120]}") from None
 

@@ -39,7 +39,7 @@ class FolderContainer(Container):
         text = io.StringIO(newline="")
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(MANIFEST_COLUMNS)
-        rows.writerows([record[column] for column in MANIFEST_COLUMNS] for record in records)
+        rows.writerows([record.get(column) for column in MANIFEST_COLUMNS] for record in records)
         write_whole(self.root / MANIFEST_NAMES[0], text.getvalue().encode())
         for path, lines in _meta_info(records, self.layout.meta_info).items():
             write_whole(self.root / path, "".join(lines).encode())

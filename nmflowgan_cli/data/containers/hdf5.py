@@ -35,6 +35,8 @@ OFFICIAL_ISOS = (100, 400, 800, 1600, 3200)
 PARTS = {"train": "train", "val": "test"}
 """What the authors call the parts of a division."""
 BRIGHTNESS = ("L", "N", "H")
+BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
+"""What h5py raises for damaged files, and for groups where arrays should be."""
 
 
 class HDF5Container(FileContainer):
@@ -90,8 +92,8 @@ def _config(label: Label) -> dict[str, int | str]:
 
 
 def _origin(facts: Mapping[str, Any]) -> dict[str, str | int]:
-    """The origin of the noise as attributes of the file, which the authors' code does not look at."""
-    return {name: facts[name] for name in ("noise", "weights_sha256", "seed") if facts.get(name) is not None}
+    """Origin of the noise and number of the frame as attributes of the file, which the authors' code ignores."""
+    return {name: facts[name] for name in ("noise", "weights_sha256", "seed", "frame") if facts.get(name) is not None}
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,8 @@ class PatchStack:
         try:
             with require("h5py", "hdf5").File(self.path) as file:
                 clean, noisy = (np.stack([file[group][key][()] for key in self.keys]) for group in ("clean", "noisy"))
-        except (OSError, KeyError, ValueError) as error:
-            raise UsageError(f"{self.path} is damaged: {' '.join(str(error).split())}") from None
+        except BROKEN as error:
+            raise UsageError(f"{self.path} is damaged: {' '.join(str(error).split())[:120]}") from None
         return clean.transpose(0, 2, 3, 1), noisy.transpose(0, 2, 3, 1)
 
 
@@ -132,12 +134,12 @@ def read_hdf5(path: Path, root: Path) -> Iterator[PatchStack]:
         with require("h5py", "hdf5").File(path) as file:
             keys, side = _keys(file, path), _side(file, path)
             config, stated = dict(file["config"].attrs), dict(file.attrs)
-    except OSError as error:
+    except BROKEN as error:
         raise UsageError(f"{path} is not an HDF5 file, or is damaged: {' '.join(str(error).split())[:100]}") from None
     condition, relative = _condition(config, path), path.relative_to(root)
     instance = _instance(config, condition)
     origin = origin_of(stated) if "noise" in stated else pair_origin(path, instance)
-    scene = path.stem if instance is None else instance.name
+    scene = _scene_number(config, path.stem) if instance is None else instance.name
     for first in range(0, len(keys), CHUNK):
         name = f"{relative.as_posix()}#{first}"
         part = part_of(Path(root.name) / relative.parent)
@@ -154,6 +156,14 @@ def _instance(config: Mapping[str, Any], condition: Condition) -> SceneInstance 
         )
     except (KeyError, ValueError, TypeError, IndexError):
         return None
+
+
+def _scene_number(config: Mapping[str, Any], unknown: str) -> str:
+    """The scene as SIDD's names write it; `unknown` where it is missing or wrong."""
+    try:
+        return f"{int(config['scene-number']):03d}"
+    except (KeyError, ValueError, TypeError):
+        return unknown
 
 
 def _keys(file: Any, path: Path) -> tuple[str, ...]:
@@ -181,7 +191,7 @@ def _side(file: Any, path: Path) -> tuple[int, int]:
 def _condition(config: Mapping[str, Any], path: Path) -> Condition:
     try:
         code, iso = config["smartphone-code"], int(config["ISO-level"])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise UsageError(f"{path}: config lacks camera and ISO: {error}", "smartphone-code and ISO-level") from None
     text = code.decode() if isinstance(code, bytes) else str(code)
     if text.isdecimal() and int(text) < len(OFFICIAL_CAMERAS):

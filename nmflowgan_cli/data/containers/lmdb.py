@@ -5,10 +5,10 @@ https://github.com/XPixelGroup/BasicSR, basicsr/utils/lmdb_util.py and basicsr/d
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from threading import Lock
 from typing import Any
 
 from nmflowgan_cli.data.containers.base import Container, EncodedPair, Sample, Volume, pair_of, require
@@ -23,6 +23,8 @@ FIRST_MAP = 2**26
 META_INFO = "meta_info.txt"
 DATABASE_SUFFIX = ".lmdb"
 """Of the folders in records, see `Layout.database_paths`."""
+_ONE = Lock()
+"""A process may open a database once only, and opening takes no time to speak of."""
 
 
 class LMDBContainer(Container):
@@ -101,32 +103,47 @@ def read_lmdb(journal: Path) -> list[EncodedPair]:
     """
     last = {(str(record.get("split")), str(record.get("key"))): record for record in records(journal)}
     done = [record for _, record in sorted(last.items()) if record.get("status") == DONE]
+    incomplete = [name for record in done for name in ("key", "clean", "noisy") if name not in record]
+    if incomplete:
+        raise UsageError(f"{journal} has a record without {incomplete[0]}", "expected the journal of make-pairs")
+    for path in dict.fromkeys(str(record[side]) for record in done for side in ("clean", "noisy")):
+        with _reading(journal.parent / path):
+            pass  # damage is found before the work
     return [_recorded(record, journal.parent) for record in done]
 
 
 def _recorded(record: Mapping[str, Any], root: Path) -> EncodedPair:
-    name = f"{record['noisy']}#{record['key']}"
     key, clean, noisy = (str(record[each]) for each in ("key", "clean", "noisy"))
 
     def read() -> tuple[bytes, bytes]:
         return _value(root / clean, key), _value(root / noisy, key)
 
-    return pair_of(record, name, read)
+    return pair_of(record, f"{noisy}#{key}", read)
 
 
 def _value(path: Path, key: str) -> bytes:
-    with _reading(path).begin() as transaction:
+    with _reading(path) as database, database.begin() as transaction:
         value = transaction.get(key.encode())
     if value is None:
         raise UsageError(f"{path} holds no {key}, which its journal lists", "make it again with --resume")
     return value
 
 
-@lru_cache(maxsize=8)
-def _reading(path: Path) -> Any:
-    """The database opened once for reading; other processes may read it, too."""
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """The open database; UsageError where it is missing or damaged, and where lmdb is missing."""
     lmdb = require("lmdb", "lmdb")
     try:
-        return lmdb.open(str(path), readonly=True, lock=False, create=False)
+        with _ONE, lmdb.open(str(path), readonly=True, lock=False, create=False) as database:
+            _refuse_cut_off(path, database)
+            yield database
     except lmdb.Error as error:
         raise UsageError(f"{path} is not a database, or is damaged: {error}") from None
+
+
+def _refuse_cut_off(path: Path, database: Any) -> None:
+    """Raise UsageError for a file that is shorter than its pages: LMDB maps it, and reading beyond its end kills."""
+    wanted = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
+    found = (path / "data.mdb").stat().st_size
+    if found < wanted:
+        raise UsageError(f"{path} is damaged: {found} bytes of {wanted}", "make it again")

@@ -4,6 +4,7 @@ Needs pyarrow (the extra `parquet`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -55,13 +56,14 @@ def read_parquet(path: Path, root: Path) -> Iterator[EncodedPair]:
 
     Raises UsageError for a file that is damaged, or has not the columns of `make-pairs`.
     """
-    file = _opened(path)
-    missing = {"key", *PICTURES} - set(file.schema_arrow.names)
-    if missing:
-        raise UsageError(f"{path} has no column {min(missing)}", "expected a shard of make-pairs")
-    columns = [name for name in file.schema_arrow.names if name not in PICTURES]
-    for group in range(file.num_row_groups):
-        for index, facts in enumerate(file.read_row_group(group, columns=columns).to_pylist()):
+    with _reading(path) as file:
+        missing = {"key", *PICTURES} - set(file.schema_arrow.names)
+        if missing:
+            raise UsageError(f"{path} has no column {min(missing)}", "expected a shard of make-pairs")
+        columns = [name for name in file.schema_arrow.names if name not in PICTURES]
+        groups = [file.read_row_group(group, columns=columns).to_pylist() for group in range(file.num_row_groups)]
+    for group, rows in enumerate(groups):
+        for index, facts in enumerate(rows):
             name = f"{path.relative_to(root).as_posix()}#{facts['key']}"
             yield pair_of(facts, name, partial(_pictures, path, group, index))
 
@@ -74,13 +76,17 @@ def _pictures(path: Path, group: int, index: int) -> tuple[bytes, bytes]:
 @lru_cache(maxsize=4)
 def _row_group(path: Path, group: int) -> list[dict[str, bytes]]:
     """The pictures of a row group: pairs of one picture are often read one after the other."""
-    return _opened(path).read_row_group(group, columns=list(PICTURES)).to_pylist()
+    with _reading(path) as file:
+        return file.read_row_group(group, columns=list(PICTURES)).to_pylist()
 
 
-def _opened(path: Path) -> Any:
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """The open file; whatever pyarrow finds wrong with it becomes a UsageError."""
     parquet, arrow = require("pyarrow.parquet", "parquet"), require("pyarrow", "parquet")
     try:
-        return parquet.ParquetFile(path)
-    except (arrow.ArrowException, OSError) as error:
+        with parquet.ParquetFile(path) as file:
+            yield file
+    except (arrow.ArrowException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or ["?"])[0][:120]
         raise UsageError(f"{path} is not a Parquet file, or is damaged: {reason}") from None

@@ -16,6 +16,8 @@ from nmflowgan_cli.files import replacing
 
 SUFFIX = ".tar"
 MEMBERS = ("clean.png", "noisy.png", "json")
+Place = tuple[int, int]
+"""Offset and size of a member's data in its archive."""
 
 
 class WebDatasetContainer(FileContainer):
@@ -39,35 +41,49 @@ def read_webdataset(path: Path, root: Path) -> Iterator[EncodedPair]:
 
     Raises UsageError for a file that is damaged, or whose members are not those of `make-pairs`.
     """
-    try:
-        with tarfile.open(path) as archive:
-            members = {member.name: (member.offset_data, member.size) for member in archive if member.isfile()}
-    except (tarfile.TarError, OSError) as error:
-        raise UsageError(f"{path} is not a tar file, or is damaged: {error}") from None
-    keys = [name.removesuffix(".json") for name in members if name.endswith(".json")]
+    members = _members(path)
+    keys = dict.fromkeys(key for name in members for key in _keys(name))
     if not keys:
         raise UsageError(f"{path} holds no pairs", f"expected <key>.{', <key>.'.join(MEMBERS)}")
     for key in keys:
         name = f"{path.relative_to(root).as_posix()}#{key}"
-        places = [members.get(f"{key}.{suffix}") for suffix in MEMBERS]
-        if None in places:
-            raise UsageError(f"{name} lacks its clean or noisy picture", "the shard is not whole: make it again")
-        clean, noisy, facts = (place for place in places if place)
+        missing = [suffix for suffix in MEMBERS if f"{key}.{suffix}" not in members]
+        if missing:
+            raise UsageError(f"{name} lacks its {missing[0]}", "the shard is not whole: make it again")
+        clean, noisy, facts = (members[f"{key}.{suffix}"] for suffix in MEMBERS)
         yield pair_of(_facts(path, facts, name), name, partial(_pictures, path, clean, noisy))
 
 
-def _facts(path: Path, place: tuple[int, int], name: str) -> dict[str, object]:
+def _members(path: Path) -> dict[str, Place]:
+    """The places of all files, by name; UsageError where the archive does not end as tar files end."""
+    try:
+        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+            found = {member.name: (member.offset_data, member.size) for member in archive if member.isfile()}
+            file.seek(archive.offset)
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise tarfile.ReadError(f"no end after {len(found)} files")
+    except (tarfile.TarError, OSError, ValueError) as error:
+        raise UsageError(f"{path} is not a tar file, or is damaged: {error}") from None
+    return found
+
+
+def _keys(name: str) -> list[str]:
+    """The key in the name of a member of a pair; none for other files."""
+    return [name.removesuffix(f".{suffix}") for suffix in MEMBERS if name.endswith(f".{suffix}")]
+
+
+def _facts(path: Path, place: Place, name: str) -> dict[str, object]:
     try:
         return dict(json.loads(_read(path, place)))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise UsageError(f"{name}.json is not an object of JSON") from None
 
 
-def _pictures(path: Path, clean: tuple[int, int], noisy: tuple[int, int]) -> tuple[bytes, bytes]:
+def _pictures(path: Path, clean: Place, noisy: Place) -> tuple[bytes, bytes]:
     return _read(path, clean), _read(path, noisy)
 
 
-def _read(path: Path, place: tuple[int, int]) -> bytes:
+def _read(path: Path, place: Place) -> bytes:
     offset, size = place
     try:
         with path.open("rb") as file:
