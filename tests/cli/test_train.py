@@ -83,13 +83,17 @@ def test_an_interruption_saves_and_the_rest_is_done_later(photos, tmp_path):
     assert (resumed.returncode, resumed.stdout) == (0, f"{run}\n")
 
 
+def test_resume_where_nothing_was_saved_begins(photos, tmp_path):
+    done = _train("--simulate", photos, "-o", tmp_path / "run", "--resume", *TINY)
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'run' / 'model.safetensors'}\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["--simulate", "nowhere"], 2, "error: no pictures below nowhere (expected PNG"),
         (["--device", "cuda:99"], 2, "error: device 'cuda:99' is not there"),
         (["--time-limit", "soon"], 2, "error: --time-limit 'soon' is not a duration (for example 90s, 55m or 3h)"),
-        (["--resume"], 1, "holds no checkpoint to go on from"),
         (["--preset", "huge"], 2, "huge"),
         (["--batch", "0"], 2, "error: batch 0"),
         (["--ablate", "cl2"], 2, "cl2"),
