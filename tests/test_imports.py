@@ -17,6 +17,7 @@ LAYERS = (
     ("denoising",),
     ("evaluation", "pairs", "training"),
     ("synthesis",),
+    ("profiles",),
     ("checkpoints", "data"),
     ("models",),
     ("metrics",),
