@@ -47,3 +47,7 @@ class OutOfMemoryError(NmflowganError):
     """Out of memory, also after backing off to the smallest tile."""
 
     exit_code = 5
+
+
+class PictureMemoryError(PictureError, OutOfMemoryError):
+    """One picture takes more memory than is left; the others of the batch are still done."""

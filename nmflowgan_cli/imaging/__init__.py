@@ -4,7 +4,7 @@ Colour is RGB, uint8 (H, W, 3), upright (orientation applied). Alpha, ICC profil
 are carried through untouched; the EXIF orientation is the exception, since it has been applied.
 """
 
-from nmflowgan_cli.imaging.decode import read, size
+from nmflowgan_cli.imaging.decode import memory, read, size
 from nmflowgan_cli.imaging.encode import PNG_OPTIONS, atomic_write, encode_png, refuse_unwritable, write
 from nmflowgan_cli.imaging.picture import FORMATS, UNREAD_SUFFIXES, Bytes, Picture, format_of, luma
 
@@ -18,6 +18,7 @@ __all__ = [
     "encode_png",
     "format_of",
     "luma",
+    "memory",
     "read",
     "refuse_unwritable",
     "size",

@@ -57,7 +57,7 @@ def render(template: str, origin: Origin, **values: Any) -> str:
 
 def write_report(path: Path, text: str) -> int:
     """Write a page whole or not at all, and return its size in bytes; raises PictureError."""
-    content = text.encode()
+    content = text.encode(errors="backslashreplace")  # names may have bytes that are not UTF-8
     try:
         atomic_write(path, lambda file: file.write(content))
     except OSError as error:
