@@ -17,8 +17,7 @@ from torch import Tensor
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.errors import OutOfMemoryError, UsageError
-from nmflowgan_cli.files import kind
-from nmflowgan_cli.imaging import FORMATS, read, size
+from nmflowgan_cli.imaging import is_picture, read, size
 from nmflowgan_cli.imaging.memory import available, spoken
 from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.isp import CameraProfile, captures, expose
@@ -34,7 +33,7 @@ def load_clean(folder: Path, *, smallest: int) -> list[NDArray[np.uint8]]:
     Raises UsageError where there are none, or one has a side below `smallest` pixels, PictureError for one that cannot
     be read, OutOfMemoryError where they do not fit together.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FORMATS and kind(path) != "folder")
+    paths = sorted(path for path in folder.rglob("*") if is_picture(path))
     if not paths:
         raise UsageError(f"no pictures below {folder}", "expected PNG, JPEG, WebP, TIFF or BMP")
     sizes = {path: size(path) for path in paths}

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.files import kind
-from nmflowgan_cli.imaging import FORMATS
+from nmflowgan_cli.imaging import FORMATS, is_picture
 from nmflowgan_cli.journal import FILE_NAME, records
 from nmflowgan_cli.notices import notice
 
@@ -93,6 +93,8 @@ def _named(text: str) -> list[CleanPicture]:
 def _folder(folder: Path, prefix: PurePath) -> list[CleanPicture]:
     """The pictures below `folder`; names that begin with a dot are passed over."""
     paths = sorted(_walk(folder))
+    if not paths and _is_picture(folder):
+        return [CleanPicture(folder, prefix / folder.name)]
     if not paths:
         raise UsageError(f"folder {folder} holds no pictures", f"pictures end in {', '.join(FORMATS)}")
     return [_searched(path, folder, prefix) for path in paths]
@@ -119,6 +121,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (path for name in names if _is_picture(path := Path(root, name)))
+        yield from (path for name in folders if is_picture(path := Path(root, name)))  # named like one, and empty
 
 
 def _is_picture(path: Path) -> bool:
