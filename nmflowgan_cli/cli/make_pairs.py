@@ -303,7 +303,7 @@ class _Tally:
         return ", ".join(f"{name}: {count}" for name, count in counts.items() if count) or "nothing to do"
 
     def exit_code(self) -> int:
-        """The exit code: 0 if all went well, 5 if memory ran out, 3 if some pictures failed, 1 if all did."""
+        """The exit code: 0 if all went well, 5 if memory ran out, 3 if any picture failed."""
         if any(isinstance(error, OutOfMemoryError) for error in self.errors):
             return OutOfMemoryError.exit_code
-        return (SOME_FAILED if self.made or self.skipped else 1) if self.errors else 0
+        return SOME_FAILED if self.errors else 0

@@ -213,8 +213,8 @@ def _summary(items: "list[Item]") -> str:
 
 
 def _exit_code(items: "list[Item]") -> int:
-    """The exit code: 0 if all went well, 5 if memory ran out, 3 if some failed, 1 if all did."""
+    """The exit code: 0 if all went well, 5 if memory ran out, 3 if any failed."""
     failed = [item for item in items if item.error is not None]
     if any(isinstance(item.error, OutOfMemoryError) for item in failed):
         return OutOfMemoryError.exit_code
-    return (1 if len(failed) == len(items) else SOME_FAILED) if failed else 0
+    return SOME_FAILED if failed else 0

@@ -142,7 +142,7 @@ def test_damaged(tmp_path: Path, content: bytes, cause: str) -> None:
 
 
 def test_neither_there_nor_a_file(tmp_path: Path) -> None:
-    for name, problem in (("missing.png", "No such file"), (".", "Is a directory")):
+    for name, problem in (("missing.png", "No such file"), (".", "it is a folder, not a regular file")):
         for work in (read, size):
             with pytest.raises(PictureError, match=f"cannot read .*{problem}"):
                 work(tmp_path / name)
