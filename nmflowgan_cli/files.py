@@ -74,8 +74,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to `path` when the context ends well, and else removed.
 
     The bytes are on the disk before the name is, and the name before the context is left: what is recorded afterwards
-    survives a power cut. Makes the folder. Raises OSError where that, or the replacement, is impossible.
+    survives a power cut. Makes the folder. Raises OSError where that, or the replacement, is impossible, and for a
+    device, FIFO or socket, which would be gone.
     """
+    if (found := kind(path)) not in ("", "file", "folder"):
+        raise OSError(errno.EINVAL, f"it is a {found}, not a regular file", str(path))
     _make_synced(path.parent)
     temporary = _beside(path)
     try:
