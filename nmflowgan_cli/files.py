@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 from threading import Event
+from typing import BinaryIO
 
 from nmflowgan_cli.errors import DiskError, NmflowganError
 
@@ -32,8 +34,39 @@ MISSING, ALTERED = "missing", "altered"
 SYNCED_TOGETHER = 8
 KEPT = 80
 """Characters of a name that the name of its temporary file begins with."""
+_KINDS = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "folder",
+    stat.S_IFIFO: "FIFO",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
 PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.part", re.DOTALL)
 """Names of temporary files."""
+
+
+def kind(path: str | os.PathLike[str]) -> str:
+    """The kind of file at a path, links followed: "file", "folder", "FIFO", "socket" or "device"; "" for none.
+
+    None: it does not exist, is a link that dangles or leads back to itself, or lies where nobody may look.
+    """
+    try:
+        return _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "device")  # noqa: PTH116 - also for plain text
+    except (OSError, ValueError):
+        return ""
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file for reading; raises OSError for anything else, at once: a FIFO would wait for its writer."""
+    found = kind(path)
+    if found in ("", "file"):
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return os.fdopen(descriptor, "rb")
+        os.close(descriptor)
+        found = kind(path)  # it has become something else meanwhile
+    raise OSError(errno.EINVAL, f"it is a {found}, not a regular file", os.fspath(path))
 
 
 @contextmanager
@@ -41,8 +74,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to `path` when the context ends well, and else removed.
 
     The bytes are on the disk before the name is, and the name before the context is left: what is recorded afterwards
-    survives a power cut. Makes the folder. Raises OSError where that, or the replacement, is impossible.
+    survives a power cut. Makes the folder. Raises OSError where that, or the replacement, is impossible, and for a
+    device, FIFO or socket, which would be gone.
     """
+    if (found := kind(path)) not in ("", "file", "folder"):
+        raise OSError(errno.EINVAL, f"it is a {found}, not a regular file", str(path))
     _make_synced(path.parent)
     temporary = _beside(path)
     try:

@@ -18,7 +18,7 @@ DEPTH = 5
 
 def records(path: Path) -> Iterator[dict[str, object]]:
     """The records of a journal, oldest first; a line that was cut off by a crash is passed over."""
-    if not path.exists():
+    if not path.is_file():
         return
     for line in path.read_bytes().splitlines():
         try:

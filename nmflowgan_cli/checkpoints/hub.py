@@ -27,6 +27,10 @@ TIMEOUT = 30
 State = Literal["ok", "absent", "differs"]
 
 
+class CacheError(WeightsError):
+    """The cache cannot be written."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """Registered weights."""
@@ -117,10 +121,17 @@ def for_cameras(cameras: Sequence[str]) -> Entry:
 def resolve(name_or_path: str | Path, *, cache_dir: Path | None = None, offline: bool | None = None) -> Path:
     """The weights file that a name or a path means, installed into the cache if need be; raises WeightsError.
 
+    Weights that come with the package are used where they lie if the cache cannot be written.
     `cache_dir`: the user's flag, if there is one. `offline`: no downloads; by default the value of NMFLOWGAN_OFFLINE.
     """
     if not is_path(name_or_path):
-        return install(registry().entry(str(name_or_path)), registry(), cache_dir, offline=offline)
+        entry = registry().entry(str(name_or_path))
+        try:
+            return install(entry, registry(), cache_dir, offline=offline)
+        except CacheError:
+            if (packaged := packaged_file(entry)) is None:
+                raise
+            return packaged  # where it lies: a cache that cannot be written is no reason to fail
     path = Path(name_or_path)
     if not path.is_file():
         raise WeightsError(f"no such weights file: {path}", f"known by name: {', '.join(registry().names) or 'none'}")
@@ -140,11 +151,13 @@ def install(entry: Entry, source: Registry, flag: Path | None = None, *, offline
         return target
     content = _content(entry, source, offline=_offline() if offline is None else offline)
     _verify(entry, content)
+    hint = f"set {CACHE_VARIABLE} or --cache-dir to a folder that can be written"
+    if target.parts[0] == "~":  # what is left of the user's folder where nobody says which it is
+        raise CacheError("the user has no folder for a cache", hint)
     try:
         write_whole(target, content)
     except OSError as error:
-        hint = f"set {CACHE_VARIABLE} or --cache-dir to a folder that can be written"
-        raise WeightsError(f"cannot write to the cache {target.parent}: {error.strerror or error}", hint) from None
+        raise CacheError(f"cannot write to the cache {target.parent}: {error.strerror or error}", hint) from None
     return target
 
 
@@ -163,6 +176,11 @@ def local_file(entry: Entry, flag: Path | None = None) -> Path | None:
     """The verified file of `entry` without fetching anything: from the cache, or as it came with the package."""
     if state(entry, flag) == "ok":
         return cache_dir(flag) / entry.file
+    return packaged_file(entry)
+
+
+def packaged_file(entry: Entry) -> Path | None:
+    """The verified file of `entry` that came with the package; None where there is none."""
     packaged = registry().folder / entry.file
     return packaged if packaged.is_file() and sha256(packaged) == entry.sha256 else None
 

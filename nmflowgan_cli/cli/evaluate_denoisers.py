@@ -15,6 +15,7 @@ from nmflowgan_cli.cli import evaluate_output
 from nmflowgan_cli.cli.train_options import seconds
 from nmflowgan_cli.cli.train_progress import Show, training_progress
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.text import console, say
 
 if TYPE_CHECKING:
     from nmflowgan_cli.data.reading import Paired
@@ -190,7 +191,7 @@ def _trained(options: DenoisingOptions) -> "list[Path]":
     @contextmanager
     def shown(name: str, steps: int) -> Iterator[Show]:
         if not options.quiet:
-            typer.echo(f"training the denoiser of {name}: {steps} steps", err=True)
+            say(f"training the denoiser of {name}: {steps} steps")
         with training_progress(steps, quiet=options.quiet) as show:
             yield show
 
@@ -198,12 +199,11 @@ def _trained(options: DenoisingOptions) -> "list[Path]":
 
 
 def _tracked(pairs: "Sequence[Paired]", *, quiet: bool) -> "Iterator[Paired]":
-    from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
-    hidden = quiet or not console.is_terminal
-    yield from track(pairs, "denoising", console=console, disable=hidden, transient=True)
+    place = console(stderr=True)
+    hidden = quiet or not place.is_terminal
+    yield from track(pairs, "denoising", console=place, disable=hidden, transient=True)
 
 
 def _shown_to(folder: Path | None, gathered: "Gathered", pairs: "Sequence[Paired]") -> "Look":

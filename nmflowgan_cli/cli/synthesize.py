@@ -16,6 +16,7 @@ import typer
 from nmflowgan_cli.cli import options
 from nmflowgan_cli.cli.progress import Reporter, counted, reporter
 from nmflowgan_cli.errors import OutOfMemoryError
+from nmflowgan_cli.text import say
 
 if TYPE_CHECKING:
     from nmflowgan_cli.synthesis.pipeline import Item, Sampler
@@ -92,6 +93,7 @@ def synthesize(
     tile: options.Tile = None,
     batch: options.Batch = None,
     workers: options.Workers = 3,
+    max_pixels: options.MaxPixels = None,
     manifest: Annotated[
         bool | None,
         typer.Option("--manifest/--no-manifest", help="Write manifest.jsonl.  [default: where -o is a folder]"),
@@ -111,6 +113,7 @@ def synthesize(
     from nmflowgan_cli.synthesis.request import SynthesisRequest, prepare, shard_of
     from nmflowgan_cli.synthesis.weights import find_weights
 
+    options.limit_pictures(max_pixels)
     request = SynthesisRequest(
         inputs=tuple(inputs),
         cameras=tuple(camera),
@@ -141,13 +144,13 @@ def synthesize(
         reporter(len(prepared.jobs), quiet=quiet, results=results, null=null) as report,
     ):
         if verbose and not quiet:
-            typer.echo(f"{found.path or found.name}, sha256 {found.sha256}", err=True)
+            say(f"{found.path or found.name}, sha256 {found.sha256}")
         if not quiet:
             planned = f"pictures: {len(prepared.jobs)}, weights: {sampler.weights}, device: {sampler.device}"
-            typer.echo(planned, err=True)
+            say(planned)
         _make(prepared, sampler, report, done, workers=workers, json=json, quiet=quiet)
     if not quiet:
-        typer.echo(f"{_summary(done)}, seconds: {time.monotonic() - begin:.1f}", err=True)
+        say(f"{_summary(done)}, seconds: {time.monotonic() - begin:.1f}")
     raise typer.Exit(_exit_code(done))
 
 
@@ -210,8 +213,8 @@ def _summary(items: "list[Item]") -> str:
 
 
 def _exit_code(items: "list[Item]") -> int:
-    """The exit code: 0 if all went well, 5 if memory ran out, 3 if some failed, 1 if all did."""
+    """The exit code: 0 if all went well, 5 if memory ran out, 3 if any failed."""
     failed = [item for item in items if item.error is not None]
     if any(isinstance(item.error, OutOfMemoryError) for item in failed):
         return OutOfMemoryError.exit_code
-    return (1 if len(failed) == len(items) else SOME_FAILED) if failed else 0
+    return SOME_FAILED if failed else 0

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmflowgan_cli.cli.options import AcceptSynthetic, CacheDir, Device, Quiet, Seed, refuse_typed
+from nmflowgan_cli.cli.options import (
+    AcceptSynthetic,
+    CacheDir,
+    Device,
+    MaxPixels,
+    Quiet,
+    Seed,
+    limit_pictures,
+    refuse_typed,
+)
+from nmflowgan_cli.cli.progress import Reporter
 from nmflowgan_cli.cli.train_options import (
     FAMILY,
     MODELS,
@@ -154,6 +164,7 @@ def train(
         bool, typer.Option("--compile", help="Compile the networks: slow to start; needs a C++ compiler on a CPU.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print recipe and number of patches, and stop.")] = False,
+    max_pixels: MaxPixels = None,
     accept_synthetic: AcceptSynthetic = False,
     quiet: Quiet = False,
     cache_dir: CacheDir = None,
@@ -166,6 +177,7 @@ def train(
 
     if output is None and not dry_run:
         raise UsageError("no folder for the run", "give --output, like -o runs/mine; or --dry-run")
+    limit_pictures(max_pixels)
     run = output or Path()
     chosen = architecture_name(model, preset)
     refuse_typed(context, foreign_options(chosen), f"--arch {model}")
@@ -218,7 +230,7 @@ def train(
     if outcome.interrupted:
         raise KeyboardInterrupt
     if leads():
-        typer.echo(outcome.weights or run)
+        Reporter().result(str(outcome.weights or run))
 
 
 def _recipe(name: str, preset: str, changes: dict[str, Any], init: Path | None, rate: float) -> "Recipe | None":

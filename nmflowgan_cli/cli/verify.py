@@ -10,6 +10,7 @@ import typer
 from nmflowgan_cli.cli import options
 from nmflowgan_cli.cli.progress import Reporter
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.text import say
 
 if TYPE_CHECKING:
     from nmflowgan_cli.pairs.verification import Finding, Verified
@@ -56,7 +57,7 @@ def verify(
     for finding in found.findings:
         Reporter(results=json or not quiet).result(_line(finding, json=json))
     if not quiet:
-        typer.echo(_summary(found), err=True)
+        say(_summary(found))
     raise typer.Exit(NOT_AS_RECORDED if found.findings else 0)
 
 

@@ -6,6 +6,7 @@ Paths are relative to the manifest. All but the first four may be left out; `noi
 
 import csv
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +153,7 @@ def pair_origin(noisy: Path, instance: SceneInstance | None) -> Origin:
 
 
 def _picture(path: Path, place: str) -> Path:
-    if not path.is_file():
+    if not os.path.lexists(path):  # what cannot be read fails by itself, and the other pairs are done
         raise UsageError(f"{place}: {path} does not exist", "paths are relative to the manifest")
     return path
 

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from nmflowgan_cli.models.base import NoiseModel
+from nmflowgan_cli.notices import warnings_logged
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.synthesis.engine import synthesize
@@ -57,9 +58,10 @@ class CameraNoise:
 def load(name_or_path: str | Path = "sidd-lite", *, device: str = "auto", cache_dir: Path | None = None) -> CameraNoise:
     """The weights of that name or path ("isp": the camera simulator), from the cache in `cache_dir` if it is given.
 
-    Terms that forbid some use are logged. Raises WeightsError for weights that do not exist or are damaged, UsageError
-    for a `device` that is not there.
+    Terms that forbid some use are logged, and so are warnings of libraries. Raises WeightsError for weights that do
+    not exist or are damaged, UsageError for a `device` that is not there.
     """
-    place = resolve_device(device)
-    weights = find_weights(str(name_or_path), cache_dir=cache_dir)
-    return CameraNoise(weights.load().to(place), place, weights.terms)
+    with warnings_logged():
+        place = resolve_device(device)
+        weights = find_weights(str(name_or_path), cache_dir=cache_dir)
+        return CameraNoise(weights.load().to(place), place, weights.terms)

@@ -16,7 +16,8 @@ from nmflowgan_cli import files
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.origin import Origin
 from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError, PictureError
-from nmflowgan_cli.imaging import Bytes, read, refuse_unwritable, write
+from nmflowgan_cli.imaging import Bytes, memory, read, refuse_unwritable, write
+from nmflowgan_cli.imaging.memory import Room
 from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
@@ -108,13 +109,15 @@ def run(
 ) -> Generator[Item]:
     """Make the noisy pictures, and yield the result of each, in the order of `jobs`.
 
-    `workers`: how many pictures are under way at a time. Jobs that `skip` holds for done are yielded as skipped.
+    `workers`: how many pictures are under way at a time, as far as memory has room for them. Jobs that `skip` holds
+    for done are yielded as skipped.
     When the generator is closed, pictures that are being written are finished and all others dropped.
     Raises DiskError where nothing more can be written, after the results of all jobs before.
     """
+    room = Room()
     return in_order(
         jobs,
-        lambda job, shared: _do(job, sampler, skip, shared, progress),
+        lambda job, shared: _do(job, sampler, skip, shared, progress, room),
         device=sampler.device,
         workers=workers,
         ahead=2 * workers,
@@ -148,12 +151,20 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _do(job: Job, sampler: Sampler, skip: Callable[[Job], bool], shared: Executor, progress: JobProgress) -> Item:
+def _do(
+    job: Job,
+    sampler: Sampler,
+    skip: Callable[[Job], bool],
+    shared: Executor,
+    progress: JobProgress,
+    room: Room,
+) -> Item:
     """Read, sample and write one picture; an error that concerns this picture alone becomes its result."""
     if skip(job):
         return Item(job, sampler.record(job, SKIPPED))
     try:
-        digest, notes = _make(job, sampler, shared, progress)
+        with room.taken(memory(job.input)):
+            digest, notes = _make(job, sampler, shared, progress)
     except DiskError:
         raise
     except NmflowganError as error:
