@@ -16,6 +16,7 @@ from tempfile import TemporaryFile
 from threading import Event
 
 from nmflowgan_cli.errors import DiskError, NmflowganError
+from nmflowgan_cli.interruption import TEMPORARY
 
 DISK_REMEDIES = {
     errno.ENOSPC: "make room",
@@ -45,6 +46,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     _make_synced(path.parent)
     temporary = _beside(path)
+    TEMPORARY.add(temporary)
     try:
         yield temporary
         sync(temporary)
@@ -53,6 +55,7 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        TEMPORARY.discard(temporary)
 
 
 def _beside(path: Path) -> Path:
@@ -79,6 +82,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     for folder in folders:
         _make_synced(folder)
     temporary = {path: _beside(path) for path in contents}
+    TEMPORARY.update(temporary.values())
     placed: list[Path] = []
     abandoned = Event()
     try:
@@ -98,6 +102,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
         for written in temporary.values():
             with contextlib.suppress(OSError):
                 written.unlink(missing_ok=True)
+        TEMPORARY.difference_update(temporary.values())
 
 
 def _write_synced(abandoned: Event, path: Path, content: bytes) -> None:

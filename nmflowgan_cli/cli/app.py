@@ -1,11 +1,9 @@
 """The Typer application: registers the commands, and turns errors into one line and an exit code."""
 
 import os
-import signal
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +14,8 @@ from nmflowgan_cli.cli import evaluate, make_pairs, synthesize, train, verify, w
 from nmflowgan_cli.cli.progress import error_line
 from nmflowgan_cli.errors import NmflowganError
 from nmflowgan_cli.files import DISK_REMEDIES, write_error
+from nmflowgan_cli.interruption import EXIT_CODE
 
-INTERRUPTED = 130
 CLOSED_PIPE = 128 + 13
 """The exit code that a shell gives to a program which SIGPIPE ends; 0 would claim that all was done."""
 
@@ -32,20 +30,6 @@ Examples:
 def report(error: NmflowganError) -> None:
     """Print the error as one line on stderr."""
     typer.echo(error_line(error).encode(errors="surrogateescape"), err=True)
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM interrupts like Ctrl-C inside the context, so that everything under way is cleaned up."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def discard_output() -> None:
@@ -77,14 +61,14 @@ class Commands(TyperGroup):
         """Run the command; no traceback for a user's mistake or an interruption."""
         warnings.filterwarnings("ignore", module=r"PIL\.")  # they do not name the picture
         try:
-            with terminable():
-                return super().invoke(ctx)
+            return super().invoke(ctx)
         except NmflowganError as error:
             report(error)
             raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+        except KeyboardInterrupt as stop:
+            with suppress(OSError):  # SIGHUP: the terminal is gone
+                typer.echo(f"interrupted: {stop}" if str(stop) else "interrupted", err=True)
+            raise typer.Exit(EXIT_CODE) from None
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer's callback

@@ -15,6 +15,7 @@ import typer
 from nmflowgan_cli.cli import options
 from nmflowgan_cli.cli.progress import Reporter, counted, reporter
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError
+from nmflowgan_cli.interruption import deferred
 
 if TYPE_CHECKING:
     from nmflowgan_cli.pairs.make import LotOutcome
@@ -200,6 +201,7 @@ def make_pairs(
         tally = _Tally(json=json)
         begin = time.monotonic()
         with (
+            deferred(),
             history.held(lots, own, shard=shard, resume=resume),
             reporter(total, quiet=quiet, results=json or (verbose and not quiet), null=null) as report,
         ):

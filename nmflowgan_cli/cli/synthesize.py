@@ -16,6 +16,7 @@ import typer
 from nmflowgan_cli.cli import options
 from nmflowgan_cli.cli.progress import Reporter, counted, reporter
 from nmflowgan_cli.errors import OutOfMemoryError
+from nmflowgan_cli.interruption import deferred
 
 if TYPE_CHECKING:
     from nmflowgan_cli.synthesis.pipeline import Item, Sampler
@@ -137,6 +138,7 @@ def synthesize(
     sampler = found.sampler(seed=seed, device=device, precision=precision, tile=tile, batch=batch)
     begin, done = time.monotonic(), []
     with (
+        deferred(),
         prepared.held(found.sha256),
         reporter(len(prepared.jobs), quiet=quiet, results=results, null=null) as report,
     ):

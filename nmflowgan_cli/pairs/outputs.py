@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nmflowgan_cli.data.containers.base import require
 from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX
 from nmflowgan_cli.files import ALTERED, MISSING, difference
+from nmflowgan_cli.interruption import check
 
 READERS = 4
 """Files that are hashed at a time."""
@@ -57,11 +59,14 @@ def differences(folder: Path, expected: Iterable[Output]) -> dict[Output, str]:
     wanted = list(dict.fromkeys(expected))
     plain, values = [one for one in wanted if not one.key], [one for one in wanted if one.key]
     with ThreadPoolExecutor(READERS, "hash") as pool:
-        states = dict(
-            zip(plain, pool.map(lambda one: difference(folder / one.path, one.size, one.sha256), plain), strict=True)
-        )
+        states = dict(zip(plain, pool.map(partial(_state, folder), plain), strict=True))
     states |= _values(folder, values)
     return {output: state for output, state in states.items() if state}
+
+
+def _state(folder: Path, output: Output) -> str:
+    check()
+    return difference(folder / output.path, output.size, output.sha256)
 
 
 def _values(folder: Path, expected: Iterable[Output]) -> dict[Output, str]:
@@ -70,6 +75,7 @@ def _values(folder: Path, expected: Iterable[Output]) -> dict[Output, str]:
     with ExitStack() as stack:
         databases = {path: _reading(folder / path, stack) for path in {output.path for output in expected}}
         for output in expected:
+            check()
             states[output] = _value_state(databases[output.path], output)
     return states
 

@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TypeVar
 
 import torch
 
-from nmflowgan_cli import files
+from nmflowgan_cli import files, interruption
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.origin import Origin
 from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError, PictureError
@@ -132,24 +133,27 @@ def in_order(
     """`work(item, lanes)` for every item, `workers` at a time on threads; results in the order of the items.
 
     `ahead`: how many results may wait to be taken. When the generator is closed, work that has begun is finished and
-    the rest dropped.
+    the rest dropped. After a signal the results that are there are yielded, and then KeyboardInterrupt is raised
+    without waiting for any other.
     """
     pool = ThreadPoolExecutor(max(workers, 1), "picture")
     try:
         with lanes(device) as shared:
             waiting: deque[Future[_Result]] = deque()
-            for item in items:
+            for item in takewhile(lambda _: not interruption.asked(), items):
                 waiting.append(pool.submit(work, item, shared))
                 if len(waiting) > ahead:
-                    yield waiting.popleft().result()
+                    yield interruption.result(waiting.popleft())
             while waiting:
-                yield waiting.popleft().result()
+                yield interruption.result(waiting.popleft())
+            interruption.check()
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=not interruption.asked(), cancel_futures=True)
 
 
 def _do(job: Job, sampler: Sampler, skip: Callable[[Job], bool], shared: Executor, progress: JobProgress) -> Item:
     """Read, sample and write one picture; an error that concerns this picture alone becomes its result."""
+    interruption.check()
     if skip(job):
         return Item(job, sampler.record(job, SKIPPED))
     try:
@@ -178,6 +182,7 @@ def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -
     refuse_unwritable(job.output, picture)
     key = picture_key(sampler.seed, job.relative_path, job.repeat)
     noisy = sampler.sample(picture.rgb, job.condition, key, shared, lambda share: progress(job, share))
+    interruption.check()
     picture = replace(picture, rgb=noisy)  # the clean pixels are let go before encoding takes memory
     lost = write(job.output, picture)
     return sha256_or_none(job.input), (*picture.notes, *lost)
