@@ -75,10 +75,11 @@ def check() -> None:
 
 def result(future: "Future[Result]") -> Result:
     """The result of `future`; KeyboardInterrupt, within a moment of a signal, where it is not there yet."""
-    from concurrent.futures import wait
-
-    while not wait([future], POLL).done:
-        check()
+    while not future.done():
+        with suppress(TimeoutError):
+            future.exception(POLL)
+        if not future.done():
+            check()
     return future.result()
 
 
