@@ -5,10 +5,11 @@ from contextlib import suppress
 
 from nmflowgan_cli import interruption
 
+interruption.install()  # before all other imports: they take most of the start
+
 
 def main() -> None:
-    """Run the command line; signals are answered from the first import on."""
-    interruption.install()
+    """Run the command line."""
     from nmflowgan_cli.cli import app
 
     try:

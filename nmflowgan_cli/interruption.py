@@ -9,15 +9,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+TYPE_CHECKING = False  # typing's, whose import takes longer than all others here
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from concurrent.futures import Future
     from pathlib import Path
+    from typing import NoReturn, TypeVar
 
-Result = TypeVar("Result")
+    Result = TypeVar("Result")
 
 EXIT_CODE = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -46,7 +47,7 @@ def install() -> None:
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
+def deferred() -> "Iterator[None]":
     """Inside, the first signal sets the flag and nothing else. Contexts may be nested."""
     global _depth, _first  # noqa: PLW0603 - signals are the process's
     before = {number: signal.getsignal(number) for number in SIGNALS} if not _depth and _in_main_thread() else {}
@@ -73,7 +74,7 @@ def check() -> None:
         raise KeyboardInterrupt
 
 
-def result(future: "Future[Result]") -> Result:
+def result(future: "Future[Result]") -> "Result":
     """The result of `future`; KeyboardInterrupt, within a moment of a signal, where it is not there yet."""
     while not future.done():
         with suppress(TimeoutError):
@@ -83,7 +84,7 @@ def result(future: "Future[Result]") -> Result:
     return future.result()
 
 
-def leave(line: str = "") -> NoReturn:
+def leave(line: str = "") -> "NoReturn":
     """End the process without waiting for its threads; removes temporary files, and prints the line on stderr."""
     for path in list(TEMPORARY):
         with suppress(OSError):
@@ -94,7 +95,7 @@ def leave(line: str = "") -> NoReturn:
     os._exit(EXIT_CODE)
 
 
-def _answer(*_: Any) -> None:
+def _answer(*_: object) -> None:
     global _first  # noqa: PLW0603
     if not _depth:
         leave("interrupted: no file is half written; repeat the command")
