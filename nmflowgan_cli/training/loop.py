@@ -78,7 +78,7 @@ def train(
     step = state.restore(options.run, settings, parts, rng) if options.resume else 0
     deadline = time.monotonic() + options.time_limit
     leads, saved = distributed.leads(), -1
-    if options.resume and leads:
+    if leads:  # also where a run before was cut off before it had saved anything
         _drop_later(options.run / METRICS, step)
         monitor.make_up(step)
     with deferred(), board(options.run, wanted=options.tensorboard and leads) as show:
