@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -35,14 +35,17 @@ KEPT = 80
 """Characters of a name that the name of its temporary file begins with."""
 PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.part", re.DOTALL)
 """Names of temporary files."""
+_later: set[Path] | None = None
+"""Folders whose names are synced later, together."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to `path` when the context ends well, and else removed.
 
-    The bytes are on the disk before the name is, and the name before the context is left: what is recorded afterwards
-    survives a power cut. Makes the folder. Raises OSError where that, or the replacement, is impossible.
+    The bytes are on the disk before the name is, and the name before the context is left, unless `names_together`
+    holds that back: what is recorded afterwards survives a power cut. Makes the folder.
+    Raises OSError where that, or the replacement, is impossible.
     """
     _make_synced(path.parent)
     temporary = _beside(path)
@@ -51,11 +54,35 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         sync(temporary)
         temporary.replace(path)
-        sync(path.parent)
+        if _later is None:
+            sync(path.parent)
+        else:
+            _later.add(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         TEMPORARY.discard(temporary)
+
+
+@contextmanager
+def names_together() -> Iterator[Callable[[], None]]:
+    """Inside, `replacing` leaves its names to the function that this yields: it syncs all that were given so far."""
+    global _later  # noqa: PLW0603 - of all threads that write
+    folders: set[Path] = set()
+
+    def sync_names() -> None:
+        for folder in list(folders):
+            folders.discard(folder)  # before: another thread may add to it while the disk is at work
+            try:
+                sync(folder)
+            except OSError as error:
+                raise write_error(folder, error, DiskError) from None
+
+    _later = folders
+    try:
+        yield sync_names
+    finally:
+        _later = None
 
 
 def _beside(path: Path) -> Path:

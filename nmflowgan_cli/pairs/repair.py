@@ -38,6 +38,7 @@ def repair(
     """
     damaged = {id(f.record): f.record for f in verified.findings if f.record is not None}.values()
     pictures = [[record] for record in damaged if "output" in record]
+    pairs = [record for record in damaged if "output" not in record]
 
     def opened(record: Record) -> Sampler | None:
         return _sampler(record, device, cache_dir)
@@ -47,7 +48,7 @@ def repair(
         _remove_unreadable(folder, verified.findings, verified.records)
         for records in _alike(pictures):
             yield from _make_pictures(folder, [one for [one] in records], opened)
-        for records in _alike(rebuild.groups(verified.records, damaged)):
+        for records in _alike(rebuild.groups(verified.records, pairs)):
             yield from _make_pairs(folder, records, opened)
     unmade = [finding for finding in verified.findings if finding.state == MISSING and finding.record is None]
     if unmade:

@@ -7,6 +7,7 @@ Results come in the order of the jobs, and a picture that fails does not stop th
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TypeVar
@@ -107,18 +108,32 @@ def run(
     skip: Callable[[Job], bool] = lambda job: False,
     progress: JobProgress = lambda job, share: None,
 ) -> Generator[Item]:
-    """Make the noisy pictures, and yield the result of each, in the order of `jobs`.
+    """The results of `run_in_batches`, one by one."""
+    with closing(run_in_batches(jobs, sampler, workers=workers, skip=skip, progress=progress)) as batches:
+        for batch in batches:
+            yield from batch
+
+
+def run_in_batches(
+    jobs: Sequence[Job],
+    sampler: Sampler,
+    *,
+    workers: int = DEFAULT_WORKERS,
+    skip: Callable[[Job], bool] = lambda job: False,
+    progress: JobProgress = lambda job, share: None,
+) -> Generator[list[Item]]:
+    """Make the noisy pictures, and yield their results, in the order of `jobs`, as many at a time as there are.
 
     `workers`: how many pictures are under way at a time. Jobs that `skip` holds for done are yielded as skipped.
     When the generator is closed, pictures that are being written are finished and all others dropped.
     Raises DiskError where nothing more can be written, after the results of all jobs before.
     """
-    return in_order(
+    return in_batches(
         jobs,
         lambda job, shared: _do(job, sampler, skip, shared, progress),
         device=sampler.device,
         workers=workers,
-        ahead=2 * workers,
+        ahead=4 * workers,  # so many records are synced together where pictures are small
     )
 
 
@@ -130,6 +145,20 @@ def in_order(
     workers: int,
     ahead: int,
 ) -> Generator[_Result]:
+    """The results of `in_batches`, one by one."""
+    with closing(in_batches(items, work, device=device, workers=workers, ahead=ahead)) as batches:
+        for batch in batches:
+            yield from batch
+
+
+def in_batches(
+    items: Iterable[_Item],
+    work: Callable[[_Item, Executor], _Result],
+    *,
+    device: torch.device | str,
+    workers: int,
+    ahead: int,
+) -> Generator[list[_Result]]:
     """`work(item, lanes)` for every item, `workers` at a time on threads; results in the order of the items.
 
     `ahead`: how many results may wait to be taken. When the generator is closed, work that has begun is finished and
@@ -143,12 +172,20 @@ def in_order(
             for item in takewhile(lambda _: not interruption.asked(), items):
                 waiting.append(pool.submit(work, item, shared))
                 if len(waiting) > ahead:
-                    yield interruption.result(waiting.popleft())
+                    yield _finished(waiting)
             while waiting:
-                yield interruption.result(waiting.popleft())
+                yield _finished(waiting)
             interruption.check()
     finally:
         pool.shutdown(wait=not interruption.asked(), cancel_futures=True)
+
+
+def _finished(waiting: deque[Future[_Result]]) -> list[_Result]:
+    """The first result, when it is there, and those right after it that are there, too."""
+    results = [interruption.result(waiting.popleft())]
+    while waiting and waiting[0].done() and waiting[0].exception() is None:
+        results.append(waiting.popleft().result())
+    return results
 
 
 def _do(job: Job, sampler: Sampler, skip: Callable[[Job], bool], shared: Executor, progress: JobProgress) -> Item:
