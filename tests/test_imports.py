@@ -24,7 +24,7 @@ LAYERS = (
     ("conditions", "imaging", "randomness", "runtime", "tiling"),
     ("journal", "lock"),
     ("files", "notices", "reflection"),
-    ("errors", "text"),
+    ("errors", "interruption", "text"),
 )
 """Rooms and single modules from the top to the bottom; each imports from itself and from the layers below, and not
 from its neighbours."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nmflowgan_cli import __version__
 from nmflowgan_cli.conditions import Vocabulary
-from nmflowgan_cli.errors import WeightsError
+from nmflowgan_cli.errors import NmflowganError, WeightsError
 from nmflowgan_cli.files import write_whole
 
 if TYPE_CHECKING:
@@ -94,12 +94,14 @@ class Header:
         )
 
 
-def save_weights(path: Path, model_state: "Mapping[str, Tensor]", header: Header) -> None:
-    """Write a weights file; raises WeightsError, and then leaves nothing behind."""
+def save_weights(
+    path: Path, model_state: "Mapping[str, Tensor]", header: Header, error: type[NmflowganError] = WeightsError
+) -> None:
+    """Write a weights file; raises `error` or DiskError, and then leaves nothing behind."""
     from safetensors.torch import save
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}
-    write_whole(path, save(state, {KEY: json.dumps(header.to_json(), ensure_ascii=False)}), WeightsError)
+    write_whole(path, save(state, {KEY: json.dumps(header.to_json(), ensure_ascii=False)}), error)
 
 
 def read_header(path: Path) -> Header:

@@ -1,7 +1,6 @@
 """The Typer application: registers the commands, and turns errors into one line and an exit code."""
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,10 +14,10 @@ from nmflowgan_cli.cli import evaluate, make_pairs, synthesize, train, verify, w
 from nmflowgan_cli.cli.progress import error_line
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError
 from nmflowgan_cli.files import DISK_REMEDIES, write_error
+from nmflowgan_cli.interruption import EXIT_CODE
 from nmflowgan_cli.notices import logs_printed, warnings_logged
 from nmflowgan_cli.text import say, shown
 
-INTERRUPTED = 130
 USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 """The base of all mistakes of usage that Typer reports itself, which it does not name."""
 CLOSED_PIPE = 128 + 13
@@ -35,20 +34,6 @@ Examples:
 def report(error: NmflowganError) -> None:
     """Print the error as one line on stderr."""
     say(error_line(error))
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM interrupts like Ctrl-C inside the context, so that everything under way is cleaned up."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -94,7 +79,7 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; no traceback for a user's mistake or an interruption."""
         try:
-            with terminable(), logs_printed(), warnings_logged(), usage_shown():
+            with logs_printed(), warnings_logged(), usage_shown():
                 return super().invoke(ctx)
         except NmflowganError as error:
             report(error)
@@ -102,9 +87,10 @@ class Commands(TyperGroup):
         except MemoryError:
             report(OutOfMemoryError("out of memory", "free memory, or use --tile"))
             raise typer.Exit(OutOfMemoryError.exit_code) from None
-        except KeyboardInterrupt:
-            say("interrupted")
-            raise typer.Exit(INTERRUPTED) from None
+        except KeyboardInterrupt as stop:
+            with suppress(OSError):  # SIGHUP: the terminal is gone
+                say(f"interrupted: {stop}" if str(stop) else "interrupted")
+            raise typer.Exit(EXIT_CODE) from None
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer's callback

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nmflowgan_cli.cli import evaluate_output
+from nmflowgan_cli.cli.progress import counted
 from nmflowgan_cli.cli.train_options import seconds
 from nmflowgan_cli.cli.train_progress import Show, training_progress
 from nmflowgan_cli.errors import UsageError
@@ -195,7 +196,8 @@ def _trained(options: DenoisingOptions) -> "list[Path]":
         with training_progress(steps, quiet=options.quiet) as show:
             yield show
 
-    return train_table(request, shown=shown)
+    with counted(lambda: f"finished trainings and the last checkpoint stay in {options.runs}", "the same command"):
+        return train_table(request, shown=shown)
 
 
 def _tracked(pairs: "Sequence[Paired]", *, quiet: bool) -> "Iterator[Paired]":

@@ -15,6 +15,7 @@ import typer
 from nmflowgan_cli.cli import options
 from nmflowgan_cli.cli.progress import Reporter, counted, reporter
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError
+from nmflowgan_cli.interruption import deferred
 from nmflowgan_cli.text import say
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ def make_pairs(
         tally = _Tally(json=json)
         begin = time.monotonic()
         with (
+            deferred(),
             history.held(lots, own, shard=shard, resume=resume),
             reporter(total, quiet=quiet, results=json or (verbose and not quiet), null=null) as report,
         ):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nmflowgan_cli.errors import DiskError, NmflowganError
+from nmflowgan_cli.interruption import Interrupted
 from nmflowgan_cli.text import console, one_line, shown
 
 if TYPE_CHECKING:
@@ -23,12 +24,17 @@ def error_line(error: NmflowganError) -> str:
 
 @contextmanager
 def counted(done: Callable[[], str], resume: str) -> Iterator[None]:
-    """A DiskError inside the context also says how much is `done`, and that the option `resume` goes on with it."""
+    """A DiskError or an interruption inside the context also states what is `done`, and how to go on with it.
+
+    `resume`: the option that goes on, or more words.
+    """
     try:
         yield
     except DiskError as error:
         remedy = error.hint or "mend that"
         raise DiskError(error.message, f"{done()}; {remedy}, then go on with {resume}") from None
+    except KeyboardInterrupt:
+        raise Interrupted(f"{done()}; go on with {resume}") from None
 
 
 class Reporter:

@@ -16,6 +16,7 @@ import typer
 from nmflowgan_cli.cli import options
 from nmflowgan_cli.cli.progress import Reporter, counted, reporter
 from nmflowgan_cli.errors import OutOfMemoryError
+from nmflowgan_cli.interruption import deferred
 from nmflowgan_cli.text import say
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def synthesize(
     sampler = found.sampler(seed=seed, device=device, precision=precision, tile=tile, batch=batch)
     begin, done = time.monotonic(), []
     with (
+        deferred(),
         prepared.held(found.sha256),
         reporter(len(prepared.jobs), quiet=quiet, results=results, null=null) as report,
     ):
@@ -172,29 +174,38 @@ def _make(
     quiet: bool,
 ) -> None:
     """Make the pictures, record and print each, and add it to `done`; raises DiskError with their number."""
-    from nmflowgan_cli.synthesis.pipeline import run
+    from nmflowgan_cli.files import names_together
+    from nmflowgan_cli.synthesis.pipeline import run_in_batches
 
     def count() -> str:
         return f"{sum(item.error is None for item in done)} of {len(prepared.jobs)} pictures are done"
 
-    items = run(
+    batches = run_in_batches(
         prepared.jobs,
         sampler,
         workers=workers,
         skip=lambda job: prepared.skip(job, sampler.weights_sha256),
         progress=report.advance,
     )
-    with counted(count, "--resume" if prepared.manifest else "--on-exists skip"), closing(items):
-        for item in items:
-            _report(item, prepared, report, json=json, quiet=quiet)
-            done.append(item)
-            report.finish(item.job)
+    with (
+        counted(count, "--resume" if prepared.manifest else "--on-exists skip"),
+        names_together() as sync_names,
+        closing(batches),
+    ):
+        for items in batches:
+            made = [item.record for item in items if item.record.status != "skipped"]
+            if made:
+                sync_names()
+            if made and prepared.manifest:
+                prepared.manifest.append(*made)
+            for item in items:
+                _report(item, report, json=json, quiet=quiet)
+                done.append(item)
+                report.finish(item.job)
 
 
-def _report(item: "Item", prepared: "Prepared", report: Reporter, *, json: bool, quiet: bool) -> None:
-    """Record the item, and print its result or its error."""
-    if prepared.manifest and item.record.status != "skipped":
-        prepared.manifest.append(item.record)
+def _report(item: "Item", report: Reporter, *, json: bool, quiet: bool) -> None:
+    """Print the result or the error of the item."""
     if item.error is not None:
         report.error(item.error)
     for note in () if quiet else item.notes:

@@ -21,7 +21,7 @@ from nmflowgan_cli.cli.options import (
     limit_pictures,
     refuse_typed,
 )
-from nmflowgan_cli.cli.progress import Reporter
+from nmflowgan_cli.cli.progress import Reporter, counted
 from nmflowgan_cli.cli.train_options import (
     FAMILY,
     MODELS,
@@ -38,6 +38,7 @@ from nmflowgan_cli.cli.train_options import (
 )
 from nmflowgan_cli.cli.train_progress import training_progress
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.interruption import Interrupted
 from nmflowgan_cli.models.registry import architecture, load_reference
 
 if TYPE_CHECKING:
@@ -226,9 +227,10 @@ def train(
     if dry_run:
         _print_plan(request)
         return
-    outcome = _run(request, quiet=quiet)
+    with counted(lambda: f"the last checkpoint of {run} is kept", "--resume"):
+        outcome = _run(request, quiet=quiet)
     if outcome.interrupted:
-        raise KeyboardInterrupt
+        raise Interrupted(f"{outcome.step} of {_steps(request)} steps are saved in {run}; go on with --resume")
     if leads():
         Reporter().result(str(outcome.weights or run))
 
@@ -256,9 +258,12 @@ def _print_plan(request: "TrainingRequest") -> None:
 def _run(request: "TrainingRequest", *, quiet: bool) -> "TrainingOutcome":
     from nmflowgan_cli.training.distributed import leads
 
-    steps = request.recipe.steps if request.recipe else 0
-    with training_progress(steps, quiet=quiet or not leads()) as progress:
+    with training_progress(_steps(request), quiet=quiet or not leads()) as progress:
         return load_reference(architecture(request.architecture).trainer)(request, progress=progress)
+
+
+def _steps(request: "TrainingRequest") -> int:
+    return request.recipe.steps if request.recipe else 0
 
 
 def _given(**options: int | StrEnum | None) -> dict[str, Any]:

@@ -47,9 +47,10 @@ class Manifest:
 
     path: Path
 
-    def append(self, record: Record) -> None:
-        """Add a record in one piece, so that several processes may write at once; raises NmflowganError."""
-        append(self.path, (self._moved(record).line() + "\n").encode(), "or use --no-manifest")
+    def append(self, *new: Record) -> None:
+        """Add records in one piece, so that several processes may write at once; raises NmflowganError."""
+        lines = "".join(self._moved(record).line() + "\n" for record in new)
+        append(self.path, lines.encode(), "or use --no-manifest")
 
     def finished(self, job: Job, *, seed: int, weights_sha256: str) -> bool:
         """Whether `job` was done with the same input, seed, condition and weights, and its output has those bytes."""

@@ -1,6 +1,7 @@
 """The checkpoint of a training: all that it needs to go on where it stopped, in one file that appears whole."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 
 from nmflowgan_cli.errors import TrainingError
-from nmflowgan_cli.files import replacing
+from nmflowgan_cli.files import write_error, write_whole
 from nmflowgan_cli.training.learner import Stateful
 
 FILE = "checkpoint.pt"
@@ -16,8 +17,11 @@ FILE = "checkpoint.pt"
 
 def save(
     run: Path, step: int, settings: Mapping[str, Any], parts: Mapping[str, Stateful], rng: np.random.Generator
-) -> None:
-    """Write the state after `step` steps; raises TrainingError, and then the checkpoint before stays."""
+) -> int:
+    """Write the state after `step` steps, which are returned.
+
+    Raises TrainingError or DiskError, and then the checkpoint before stays.
+    """
     state = {
         "step": step,
         "recipe": dict(settings),
@@ -25,11 +29,13 @@ def save(
         "numpy": rng.bit_generator.state,
         "torch": torch.get_rng_state(),
     }
+    content = BytesIO()  # torch's own writer does not say what is wrong with a disk
+    torch.save(state, content)
     try:
-        with replacing(run / FILE) as temporary:
-            torch.save(state, temporary)
-    except (OSError, RuntimeError) as error:
-        raise TrainingError(f"cannot write {run / FILE}: {error}", "the checkpoint before it is kept") from None
+        write_whole(run / FILE, content.getbuffer())
+    except OSError as error:
+        raise write_error(run / FILE, error, TrainingError, "the checkpoint before it is kept") from None
+    return step
 
 
 def restore(run: Path, settings: Mapping[str, Any], parts: Mapping[str, Stateful], rng: np.random.Generator) -> int:

@@ -81,7 +81,8 @@ class LMDBContainer(Container):
             try:
                 with database.begin(write=True) as writing:
                     for key, value in values.items():
-                        writing.put(key.encode(), value)
+                        if writing.get(key.encode()) != value:  # a repair leaves the bytes of a whole database alone
+                            writing.put(key.encode(), value)
             except self.lmdb.MapFullError:
                 database.set_mapsize(2 * database.info()["map_size"])
             else:
@@ -107,7 +108,7 @@ def read_lmdb(journal: Path) -> list[EncodedPair]:
     if incomplete:
         raise UsageError(f"{journal} has a record without {incomplete[0]}", "expected the journal of make-pairs")
     for path in dict.fromkeys(str(record[side]) for record in done for side in ("clean", "noisy")):
-        with _reading(journal.parent / path):
+        with reading(journal.parent / path):
             pass  # damage is found before the work
     return [_recorded(record, journal.parent) for record in done]
 
@@ -122,7 +123,7 @@ def _recorded(record: Mapping[str, Any], root: Path) -> EncodedPair:
 
 
 def _value(path: Path, key: str) -> bytes:
-    with _reading(path) as database, database.begin() as transaction:
+    with reading(path) as database, database.begin() as transaction:
         value = transaction.get(key.encode())
     if value is None:
         raise UsageError(f"{path} holds no {key}, which its journal lists", "make it again with --resume")
@@ -130,7 +131,7 @@ def _value(path: Path, key: str) -> bytes:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[Any]:
+def reading(path: Path) -> Iterator[Any]:
     """The open database; UsageError where it is missing or damaged, and where lmdb is missing."""
     lmdb = require("lmdb", "lmdb")
     try:
