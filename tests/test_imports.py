@@ -23,7 +23,7 @@ LAYERS = (
     ("metrics",),
     ("conditions", "imaging", "randomness", "runtime", "tiling"),
     ("journal", "lock"),
-    ("files", "notices", "reflection"),
+    ("files", "notices", "reflection", "schemas"),
     ("errors", "interruption", "text"),
 )
 """Rooms and single modules from the top to the bottom; each imports from itself and from the layers below, and not

@@ -5,7 +5,6 @@ SHA-256, and then written whole or not at all. The hash of what is in the cache 
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any, Literal
 from nmflowgan_cli.conditions import CAMERA_NAMES, camera_code
 from nmflowgan_cli.errors import ConditionError, WeightsError
 from nmflowgan_cli.files import sha256, write_whole
+from nmflowgan_cli.schemas import reason
 
 CACHE_VARIABLE = "NMFLOWGAN_CACHE"
 OFFLINE_VARIABLE = "NMFLOWGAN_OFFLINE"
@@ -48,11 +48,6 @@ class Entry:
     url: str | None
     """Address to download the file from; None where it comes with the package."""
 
-    @staticmethod
-    def from_json(values: Mapping[str, Any]) -> "Entry":
-        cameras = {camera: tuple(isos) for camera, isos in values["cameras"].items()}
-        return Entry(**{**values, "cameras": cameras})
-
 
 @dataclass(frozen=True)
 class Registry:
@@ -76,11 +71,12 @@ class Registry:
 
 def read_registry(path: Path) -> Registry:
     """The registry of a registry.json; raises WeightsError."""
+    from nmflowgan_cli.checkpoints.registry_schema import validated
+
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return Registry(tuple(map(Entry.from_json, values["weights"])), path.parent)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"cannot read the registry of weights {path}: {error}") from None
+        return Registry(tuple(Entry(**entry) for entry in validated(path.read_bytes())), path.parent)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot read the registry of weights {path}: {reason(error)}") from None
 
 
 @cache
@@ -227,16 +223,17 @@ def _content(entry: Entry, source: Registry, *, offline: bool) -> bytes:
             f"weights {entry.name} are not in the cache and {OFFLINE_VARIABLE} forbids downloads",
             f"unset it, or run once with a network: nmflowgan weights fetch {entry.name}",
         )
-    return _downloaded(entry.name, entry.url)
+    return _downloaded(entry.name, entry.url, entry.size)
 
 
-def _downloaded(name: str, url: str) -> bytes:
+def _downloaded(name: str, url: str, size: int) -> bytes:
+    """The answer of an address, one byte more than `size` at most."""
     from http.client import HTTPException
     from urllib.request import urlopen
 
     try:
         with urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 - an address of the registry
-            return answer.read()
+            return answer.read(size + 1)
     except (OSError, HTTPException, ValueError) as error:
         raise WeightsError(f"cannot download weights {name} from {url}: {error}") from None
 

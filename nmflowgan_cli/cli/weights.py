@@ -115,7 +115,9 @@ def _header_facts(path: Path) -> dict[str, Any]:
     from nmflowgan_cli.checkpoints.format import read_header
 
     header = read_header(path)
-    from nmflowgan_cli.checkpoints.build import parameter_count  # imports torch: only for a file that is right
+    from nmflowgan_cli.checkpoints.build import parameter_count, refuse_misfit  # imports torch: not for a bad header
+
+    refuse_misfit(path)
 
     names = {code: name for code, name in CAMERA_NAMES.items() if code in header.vocabulary.cameras}
     told = header.to_json()

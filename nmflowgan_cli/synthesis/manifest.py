@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nmflowgan_cli import __version__
 from nmflowgan_cli.files import difference, sha256
-from nmflowgan_cli.journal import DONE, append, records
+from nmflowgan_cli.journal import DONE, append, done_records, records
 from nmflowgan_cli.lock import unfinished
 from nmflowgan_cli.synthesis.plan import Job
 
@@ -78,7 +78,9 @@ class Manifest:
 
     @cached_property
     def _last_done(self) -> dict[str, dict[str, object]]:
-        return {str(record.get("output")): record for record in records(self.path) if record.get("status") == DONE}
+        from nmflowgan_cli.data.pair_schema import PicturePlace
+
+        return {str(record["output"]): record for record in done_records(self.path, PicturePlace)}
 
     @cached_property
     def _last(self) -> dict[str, dict[str, object]]:

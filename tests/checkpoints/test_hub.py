@@ -20,7 +20,7 @@ from nmflowgan_cli.files import sha256
 from nmflowgan_cli.synthesis.weights import _knowing
 
 CONTENT = bytes(range(256)) * 400
-FIELDS = {"size": len(CONTENT), "terms": "any", "url": None, "camera_names": {"X1": "Xylo Eins"}}
+FIELDS = {"terms": "any", "url": None, "camera_names": {"X1": "Xylo Eins"}}
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -63,7 +63,13 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, cameras in (("one", {"IP": [100, 800], "S6": [100]}), ("two", {"S6": [100], "G4": [100], "X1": [50]})):
         path = folder / f"{name}.safetensors"
         path.write_bytes(CONTENT + name.encode())
-        facts = {"name": name, "file": path.name, "sha256": sha256(path), "cameras": cameras}
+        facts = {
+            "name": name,
+            "file": path.name,
+            "sha256": sha256(path),
+            "cameras": cameras,
+            "size": path.stat().st_size,
+        }
         entries.append({**FIELDS, **facts})
     (folder / "registry.json").write_text(json.dumps({"weights": entries}))
     known = hub.read_registry(folder / "registry.json")
