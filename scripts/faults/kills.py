@@ -29,6 +29,8 @@ COLD = 0.25
 """Share of the runs that start without a fork server."""
 AS_ONE = ("SIGKILL", "SIGTERM", "SIGINT", "SIGINT SIGINT", "SIGTERM SIGKILL")
 INTERRUPTED = 130
+LOCK = ".nmflowgan.lock"
+"""The lock of a run that was cut off says nothing of the outputs; the next run takes it over."""
 FAULTS = ("lost", "wrong", "leftover", "false verify", "exit", "traceback")
 NOISE = ("Traceback", "terminate called", "Fatal Python", "Exception ignored")
 """What no process of the tool may print."""
@@ -110,8 +112,9 @@ class Trial:
         if self.target.verified and (self.folder / OUT).exists():
             ended = self.launcher.run(("verify", OUT, "-q"), self.folder)
             self._scan(ended)
-            if ended.code == 0 and found != expected:
-                self._fault("false verify", f"missing {sorted(expected.keys() - found.keys())[:5]}")
+            other = sorted(name for name, _ in found.items() ^ expected.items() if not name.endswith(LOCK))
+            if ended.code == 0 and other:
+                self._fault("false verify", f"calls {other[:5]} all right")
             if ended.code not in (0, 2, 3):
                 self._fault("exit", f"verify: {ended.code}: {ended.stderr[-300:]}")
 
