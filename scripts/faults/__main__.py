@@ -13,6 +13,8 @@ from scripts.faults.formats import FORMATS
 from scripts.faults.results import Results
 from scripts.faults.targets import TARGETS
 
+BEGIN, END = "<!-- tables: written by scripts/faults -->", "<!-- end of tables -->"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -25,8 +27,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=600.0, help="begin nothing new after so long")
     parser.add_argument("--results", type=Path, default=Path("faults.jsonl"), help="file that results are added to")
     parser.add_argument("--index", type=int, default=0, help="with mutant: the number of the one to make and keep")
+    parser.add_argument("--page", type=Path, help="page whose tables are replaced, like docs/trust.md")
+    parser.add_argument("--commit", default="", help="with tables: results of this code (default: the present one)")
     options = parser.parse_args()
-    results = Results(options.results, options.seed)
+    results = Results(options.results, options.seed, options.commit)
     work = Path(tempfile.mkdtemp(prefix="faults-"))
     deadline = time.monotonic() + options.minutes * 60
     if options.what == "mutant":
@@ -41,7 +45,17 @@ def main() -> None:
     if options.what in ("environments", "all"):
         cases = [case for case in environments.CASES if options.only in case.name]
         environments.Campaign(results, work / "environments", options.jobs).run(cases)
-    print(environments.shown(results), mutants.shown(results), kills.shown(results), sep="\n\n")
+    print(tables(results))
+    if options.page:
+        before, _, rest = options.page.read_text().partition(BEGIN)
+        options.page.write_text(f"{before}{BEGIN}\n\n{tables(results)}\n\n{END}{rest.partition(END)[2]}")
+
+
+def tables(results: Results) -> str:
+    """All tables in Markdown, each below its heading."""
+    parts = (("Kills", kills.shown), ("Mutants", mutants.shown), ("Environments", environments.shown))
+    made = "\n\n".join(f"### {name}\n\n{shown(results)}" for name, shown in parts)
+    return f"Code: {results.commit}. Seed: {results.seed}.\n\n{made}"
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ CASES: Sequence[Case] = (
     Case("a terminal that is dumb", "TERM=dumb script -qec 'bash job.sh' /dev/null"),
     Case("a terminal without colours", "NO_COLOR=1 TERM=xterm script -qec 'bash job.sh' /dev/null"),
     Case("COLUMNS=1", "COLUMNS=1 job && COLUMNS=1 nm synthesize --help > /dev/null"),
-    Case("umask 077", "umask 077; job; r=$?; test -z \"$(find out -type f -perm /077)\" && exit $r"),
+    Case("umask 077", 'umask 077; job; r=$?; test -z "$(find out -type f -perm /077)" && exit $r'),
     Case("PYTHONOPTIMIZE=2", "PYTHONOPTIMIZE=2 job && PYTHONOPTIMIZE=2 nm --help > /dev/null"),
     Case("PYTHONWARNINGS=error", "PYTHONWARNINGS=error job"),
     Case("a name with a newline", "cp clean/a.png $'clean/n\\new.png'; job && nm verify out", same=False),
@@ -126,7 +126,7 @@ CASES: Sequence[Case] = (
     Case(
         "eight cold starts at once",
         "export NMFLOWGAN_CACHE=$PWD/cache; for i in 1 2 3 4 5 6 7 8; do"
-        " nm synthesize clean -c IP -i 800 --device cpu -o many/$i -q & p=\"$p $!\"; done;"
+        ' nm synthesize clean -c IP -i 800 --device cpu -o many/$i -q & p="$p $!"; done;'
         " r=0; for i in $p; do wait $i || r=$?; done; for i in 2 3 4 5 6 7 8; do cmp many/1/a.png many/$i/a.png || r=9; done;"
         " nm weights verify > /dev/null || r=$?; exit $r",
         same=False,
@@ -229,7 +229,9 @@ def shown(results: Results) -> str:
     rows = {row["name"]: row for row in results.rows("environment")}
     lines = [rows[case.name] for case in CASES if case.name in rows]
     head = ("environment", "exit code wanted", "came", "last line on stderr", "fault")
-    return table(head, ([row["name"], row["wanted"], row["came"], _cell(row["line"]), ", ".join(row["wrong"])] for row in lines))
+    return table(
+        head, ([row["name"], row["wanted"], row["came"], _cell(row["line"]), ", ".join(row["wrong"])] for row in lines)
+    )
 
 
 def _cell(line: str) -> str:

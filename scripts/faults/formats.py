@@ -73,7 +73,10 @@ FORMATS: Sequence[Format] = (
             f"weights {name}",
         )
         for name, more in (
-            ("lite", [("synthesize", "clean/0.png", "-c", "random", "-i", "random", "-w", "w.safetensors", "-o", "out")]),
+            (
+                "lite",
+                [("synthesize", "clean/0.png", "-c", "random", "-i", "random", "-w", "w.safetensors", "-o", "out")],
+            ),
             ("gaussian", [_scored("pairs", "-w", "w.safetensors")]),
             ("dncnn", [("evaluate", "pairs", "--denoiser", "w.safetensors", "--accept-synthetic", "--split", "all")]),
         )

@@ -157,9 +157,7 @@ class Campaign:
         os.environ.update(environment(NMFLOWGAN_CACHE=str(self.work / "cache")))
         Bases(self.work / "bases")
         each = -(-self.total // len(FORMATS))
-        chunks = [
-            (form, first, min(first + AT_ONCE, each)) for first in range(0, each, AT_ONCE) for form in formats
-        ]
+        chunks = [(form, first, min(first + AT_ONCE, each)) for first in range(0, each, AT_ONCE) for form in formats]
         known = {(row["format"], row["first"], row["last"]) for row in self.results.rows("mutants")}
         begun = time.monotonic()
         with ThreadPoolExecutor(self.jobs) as pool:

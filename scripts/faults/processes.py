@@ -66,9 +66,7 @@ class Launcher:
         texts = [path.read_text(errors="replace") for path in (out, err)]
         return Ended(code, texts[0], texts[1], time.monotonic() - begun, hit)
 
-    def _cold(
-        self, arguments: Sequence[str], cwd: Path, shot: Shot | None, out: Path, err: Path
-    ) -> tuple[int, bool]:
+    def _cold(self, arguments: Sequence[str], cwd: Path, shot: Shot | None, out: Path, err: Path) -> tuple[int, bool]:
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
                 [*COMMAND, *arguments],
@@ -83,9 +81,7 @@ class Launcher:
             code = process.wait()
         return code, shooter.hit
 
-    def _warm(
-        self, arguments: Sequence[str], cwd: Path, shot: Shot | None, out: Path, err: Path
-    ) -> tuple[int, bool]:
+    def _warm(self, arguments: Sequence[str], cwd: Path, shot: Shot | None, out: Path, err: Path) -> tuple[int, bool]:
         order = {"arguments": list(arguments), "cwd": str(cwd), "out": str(out), "err": str(err)}
         stdin, stdout = self._pipes()
         stdin.write(json.dumps(order) + "\n")

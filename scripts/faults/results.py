@@ -26,9 +26,11 @@ class Results:
 
     path: Path
     seed: int
+    commit: str = ""
+    """Of the code that was tried; the present one by default."""
 
     def __post_init__(self) -> None:
-        self.commit, self._lock = commit(), Lock()
+        self.commit, self._lock = self.commit or commit(), Lock()
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def rows(self, kind: str) -> Iterator[dict[str, Any]]:
