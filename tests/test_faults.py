@@ -1,4 +1,4 @@
-"""A slice of the proof in docs/trust.md: some kills, mutants and environments; `python -m scripts.faults` tries many."""
+"""A slice of the proof in docs/trust.md: some kills, mutants and environments; scripts/faults tries many."""
 
 import json
 import os
@@ -37,15 +37,15 @@ def rows(folder: Path, *arguments: object) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("target", KILLED)
 def test_kills_lose_nothing_and_leave_nothing(target: str, tmp_path: Path) -> None:
-    found = rows(tmp_path, "kills", "--kills", 8, "--only", target, "--jobs", 1)
-    assert sum(sum(row["kills"].values()) for row in found) >= 8
-    assert [row for row in found if row["faults"]] == []
+    found = rows(tmp_path, "kills", "--kills", 6, "--only", target, "--jobs", 1)
+    assert sum(sum(row["kills"].values()) for row in found) >= 6
+    assert [row["notes"] for row in found if row["faults"]] == []
 
 
 def test_mutants_are_read_or_refused_by_name(tmp_path: Path) -> None:
     found = rows(tmp_path, "mutants", "--mutants", 12 * len(FORMATS), "--jobs", 1)
     assert len(found) == len(FORMATS)
-    assert [row for row in found if row["faults"]] == []
+    assert [(row["format"], fault) for row in found for fault in row["faults"]] == []
     assert sum(row["outcomes"].get("named error", 0) for row in found) > len(FORMATS)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scripts.faults import environments, kills, mutants
 from scripts.faults.formats import FORMATS
+from scripts.faults.processes import heed_interrupts
 from scripts.faults.results import Results
 from scripts.faults.targets import TARGETS
 
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="page whose tables are replaced, like docs/trust.md")
     parser.add_argument("--commit", default="", help="with tables: results of this code (default: the present one)")
     options = parser.parse_args()
+    heed_interrupts()
     results = Results(options.results, options.seed, options.commit)
     work = Path(tempfile.mkdtemp(prefix="faults-"))
     deadline = time.monotonic() + options.minutes * 60

@@ -22,8 +22,13 @@ MAKE_PAIRS = ("make-pairs", "clean", *ISP, "--patch", "16", "-o", "made", "--res
 DNCNN = ("train", "pairs", "--arch", "dncnn", "--steps", "2", "--batch", "1", "-o", "run", "--accept-synthetic")
 LITE = ("train", "--simulate", "clean", "--flow-steps", "1", "--spatial-steps", "1", "--batch", "1", "-o", "run")
 LOCK = {
-    **{"pid": 4_000_000, "host": "elsewhere", "started": 1.0, "command": "nmflowgan synthesize", "job": ""},
-    **{"ended": True, "planned": ["0.png", "1.png"]},
+    "pid": 4_000_000,
+    "host": "elsewhere",
+    "started": 1.0,
+    "command": "nmflowgan synthesize",
+    "job": "",
+    "ended": True,
+    "planned": ["0.png", "1.png"],
 }
 
 

@@ -69,8 +69,7 @@ class Trial:
             return
         ended = self.launcher.run(self.target.arguments, self.folder)
         self._scan(ended)
-        if ended.code:
-            self._fault("exit", f"resume ended with {ended.code}: {ended.stderr[-300:]}")
+        self._refuse_failure(ended)
         self._compare()
 
     def _killed(self) -> bool:
@@ -80,9 +79,8 @@ class Trial:
         ended = self.launcher.run(self.target.arguments, self.folder, shot, cold=cold)
         self.notes.append(f"{name} at {shot.at:.3f} s{' (cold)' if cold else ''}: {ended.code}")
         self._scan(ended)
-        if not ended.hit or ended.code == 0:
-            if ended.code:
-                self._fault("exit", f"ended by itself with {ended.code}: {ended.stderr[-300:]}")
+        if not ended.hit or ended.code == 0 or self._is_refusal(ended):
+            self._refuse_failure(ended)
             self._compare()
             return True
         self.kills[name] += 1
@@ -90,6 +88,13 @@ class Trial:
         if ended.code not in wanted | ({-shot.second} if shot.second else set()):
             self._fault("exit", f"{name}: {ended.code}: {ended.stderr[-300:]}")
         return False
+
+    def _is_refusal(self, ended: Ended) -> bool:
+        return bool(self.target.refusal) and self.target.refusal in ended.stderr
+
+    def _refuse_failure(self, ended: Ended) -> None:
+        if ended.code and not self._is_refusal(ended):
+            self._fault("exit", f"ended by itself with {ended.code}: {ended.stderr[-300:]}")
 
     def _shot(self, cold: bool) -> tuple[Shot, str]:
         name = str(self.rng.choice(AS_ONE))

@@ -66,7 +66,7 @@ def outcome(code: int, out: str, err: str, folder: Path) -> tuple[str, str]:
         return "over memory", last
     if code == 0:
         return ("unnamed", last) if "Warning" in err else ("read", "")
-    named = errors and (len(errors) == 1 or code == 3) or (code == 3 and out)
+    named = (errors and (len(errors) == 1 or code == 3)) or (code == 3 and out)
     if code in NAMED_CODES and named and "Warning" not in err:
         return "named error", last
     return "unnamed", f"exit {code}: {err[-300:]}"

@@ -75,7 +75,6 @@ class Launcher:
                 stdout=stdout,
                 stderr=stderr,
                 env=environment(),
-                preexec_fn=heed_interrupts,
             )
         with shooting(process.pid, shot) as shooter:
             code = process.wait()
@@ -100,7 +99,6 @@ class Launcher:
                 stdout=subprocess.PIPE,
                 text=True,
                 env=environment(),
-                preexec_fn=heed_interrupts,
             )
         assert self._server.stdin is not None
         assert self._server.stdout is not None
@@ -112,8 +110,11 @@ class Launcher:
 
 
 def heed_interrupts() -> None:
-    """A shell that runs this in the background has processes ignore SIGINT, and theirs inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Have processes that are started from here on heed SIGINT.
+
+    A shell that runs this in the background has it ignored, and they would inherit that.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class shooting:  # noqa: N801 - a context manager

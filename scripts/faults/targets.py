@@ -29,6 +29,8 @@ class Target:
     """`nmflowgan verify` knows its folder."""
     growing: tuple[str, ...] = ()
     """Patterns of files that change while the run goes on; all others appear once, as they will stay."""
+    refusal: str = ""
+    """What it says where an earlier run has finished; "" for a command that may be repeated blindly."""
     prepare: Callable[[Path], None] = lambda folder: None
     """Makes what stands in the folder before the first run."""
 
@@ -52,9 +54,9 @@ def _container(name: str, *more: str) -> Target:
     return _pairs(name, "--container", name, *more)
 
 
-def _train(name: str, *more: str) -> Target:
+def _train(name: str, *more: str, refusal: str = "") -> Target:
     growing = ("checkpoint.pt", "metrics.jsonl", "best.safetensors", "grids/*")
-    return Target(f"train {name}", ("train", *more, "-o", OUT, "-q"), growing=growing)
+    return Target(f"train {name}", ("train", *more, "-o", OUT, "-q"), growing=growing, refusal=refusal)
 
 
 def _evaluate(name: str, *more: str, **rest: object) -> Target:
@@ -72,7 +74,11 @@ TARGETS: Sequence[Target] = (
     _train("lite, simulated", "--simulate", "clean", *TINY, "--resume"),
     _train("lite, pairs", "pairs", "--accept-synthetic", *TINY, "--resume"),
     _train("dncnn", "pairs", "--accept-synthetic", "--arch", "dncnn", "--steps", "6", "--batch", "1", "--resume"),
-    _train("heteroscedastic", "pairs", "--accept-synthetic", "--arch", "heteroscedastic"),
+    _train(
+        "heteroscedastic",
+        *("pairs", "--accept-synthetic", "--arch", "heteroscedastic"),
+        refusal="holds weights already",
+    ),
     _evaluate("report", "-w", "awgn", "--patch", "16", "--json", "--csv", f"{OUT}/e.csv", "--report", f"{OUT}/e.html"),
     _evaluate(
         "denoising table",
