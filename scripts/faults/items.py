@@ -14,7 +14,7 @@ import torch
 
 JOURNAL = "manifest.jsonl"
 LOCK_OF_LMDB = "lock.mdb"
-TIME = re.compile(rb"(?m)^- \*\*Time\*\*: [\d.]+ minutes")
+TIME = re.compile(rb"(?m)^- \*\*Time\*\*: [\d.]+ \w+")
 """In the card of weights: how long their training took is no matter of bytes."""
 
 
