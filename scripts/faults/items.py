@@ -14,8 +14,8 @@ import torch
 
 JOURNAL = "manifest.jsonl"
 LOCK_OF_LMDB = "lock.mdb"
-TIME = re.compile(rb"(?m)^- \*\*Time\*\*: [\d.]+ \w+")
-"""In the card of weights: how long their training took is no matter of bytes."""
+CLOCK = re.compile(rb"(?m)^- \*\*Time\*\*: [\d.]+ \w+|<dt>date</dt><dd>[^<]+")
+"""What the clock writes: how long a training took, in the card of weights; the date of a page."""
 
 
 def items(folder: Path) -> dict[str, str]:
@@ -29,7 +29,7 @@ def items(folder: Path) -> dict[str, str]:
         if path.is_dir() or path.name in (JOURNAL, LOCK_OF_LMDB):
             continue
         inside = _inside(path, folder)
-        found |= {name: _digest(TIME.sub(b"", path.read_bytes()))} if inside is None else inside
+        found |= {name: _digest(CLOCK.sub(b"", path.read_bytes()))} if inside is None else inside
     return found
 
 
