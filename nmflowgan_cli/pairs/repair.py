@@ -14,7 +14,7 @@ from nmflowgan_cli.pairs.verification import Verified
 from nmflowgan_cli.synthesis.manifest import Manifest
 from nmflowgan_cli.synthesis.pipeline import run
 from nmflowgan_cli.synthesis.plan import Job
-from nmflowgan_cli.synthesis.weights import find_weights
+from nmflowgan_cli.synthesis.weights import find_weights, kept_name
 
 Record = dict[str, Any]
 
@@ -53,7 +53,8 @@ def _make(folder: Path, records: Sequence[Record], *, device: str, cache_dir: Pa
     """Make pictures of one seed and weights again, and record them."""
     name, seed, digest = records[0]["weights"], records[0]["seed"], records[0]["weights_sha256"]
     try:
-        weights = find_weights(name, cache_dir=cache_dir)
+        kept = folder / kept_name(digest)
+        weights = find_weights(str(kept) if kept.is_file() else name, cache_dir=cache_dir)
     except NmflowganError as error:
         yield error
         return

@@ -1,0 +1,98 @@
+"""The noise model of a profile: the camera simulator with one camera, and physics beyond the ISOs that are known."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from nmflowgan_cli.conditions import UNKNOWN_ISO, Condition, Vocabulary
+from nmflowgan_cli.imaging import Bytes
+from nmflowgan_cli.models.isp import CameraProfile, ISPNoise
+from nmflowgan_cli.profiles.profile import NoiseProfile
+
+STOPS = 4
+"""Stops below the lowest and above the highest known ISO that physics is trusted for."""
+ISOS = 25, 409600
+"""No camera has an ISO beyond these."""
+READ_EXPONENT = 1.5
+"""Of the read variance over ISO. What is added before the gain grows with its square, what is added after it not at
+all; measured phones (data/camera_profiles.json) have 1.2 to 1.7 over their whole range."""
+BLOCK = 16
+"""Side of the blocks that texture is measured in, pixels."""
+
+
+def extended(camera: CameraProfile) -> CameraProfile:
+    """The camera with an ISO added at either end: from there to the next known one, `noise_at` follows physics.
+
+    Shot variance is proportional to ISO, read variance to its power READ_EXPONENT.
+    """
+    known = sorted(camera.noise)
+    noise = dict(camera.noise)
+    for iso, nearest in (
+        (max(known[0] >> STOPS, ISOS[0]), known[0]),
+        (min(known[-1] << STOPS, ISOS[1]), known[-1]),
+    ):
+        shot, read = camera.noise[nearest]
+        ratio = iso / nearest
+        noise.setdefault(iso, (shot * ratio, read * ratio**READ_EXPONENT))
+    return replace(camera, noise=noise)
+
+
+class ProfileNoise(ISPNoise):
+    """The simulator with the one camera of a profile."""
+
+    def __init__(self, profile: NoiseProfile) -> None:
+        name = profile.name
+        super().__init__({name: extended(profile.camera) if profile.iso_known else profile.camera})
+        self.profile = profile
+        self.vocabulary = vocabulary_of(profile)
+
+    def extrapolated(self, rgb: Bytes, condition: Condition) -> Mapping[str, float]:
+        """See `NoiseModel.extrapolated`: ISO, share of levels, share of blocks with more texture than was seen."""
+        found: dict[str, float] = {}
+        if self.profile.iso_known and not self._between(condition.iso):
+            found["iso"] = condition.iso
+        levels, texture = _levels_beyond(rgb, self.profile), _texture_beyond(rgb, self.profile)
+        if levels:
+            found["levels"] = levels
+        if texture:
+            found["texture"] = texture
+        return found
+
+    def _between(self, iso: int) -> bool:
+        known = self.profile.camera.noise
+        return min(known) <= iso <= max(known)
+
+
+def vocabulary_of(profile: NoiseProfile) -> Vocabulary:
+    """One camera; its known ISOs, and how far beyond them physics reaches."""
+    name = profile.name
+    if not profile.iso_known:
+        return Vocabulary((name,), (UNKNOWN_ISO,), {name: {UNKNOWN_ISO: 1}})
+    known, reached = sorted(profile.camera.noise), sorted(extended(profile.camera).noise)
+    trained = {name: dict.fromkeys(known, 1)}
+    return Vocabulary((name,), tuple(known), trained, reach={name: (reached[0], reached[-1])})
+
+
+def _levels_beyond(rgb: Bytes, profile: NoiseProfile) -> float:
+    """Share of the values of a picture that lie outside of the levels that the references showed."""
+    if not profile.levels:
+        return 0.0
+    outside = 0
+    for channel, (low, high) in enumerate(profile.levels):
+        counts = np.bincount(rgb[..., channel].ravel(), minlength=256)
+        outside += int(counts[:low].sum() + counts[high + 1 :].sum())
+    return round(outside / rgb.size, 4)
+
+
+def _texture_beyond(rgb: Bytes, profile: NoiseProfile) -> float:
+    """Share of the blocks of a picture whose standard deviation is above all that the references showed."""
+    rows, columns = rgb.shape[0] // BLOCK, rgb.shape[1] // BLOCK
+    if profile.texture is None or not rows or not columns:
+        return 0.0
+    above = 0
+    for row in range(rows):
+        band = rgb[row * BLOCK : (row + 1) * BLOCK, : columns * BLOCK].astype(np.float32)
+        deviations = band.reshape(BLOCK, columns, BLOCK, 3).std((0, 2)).max(1)
+        above += int((deviations > profile.texture).sum())
+    return round(above / (rows * columns), 4)

@@ -1,0 +1,115 @@
+"""The noise that a command asks for: weights by name or path, a profile, or pictures to be like."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmflowgan_cli.errors import NmflowganError, UsageError
+from nmflowgan_cli.notices import notice
+from nmflowgan_cli.synthesis.weights import Weights, find_weights, of_profile, profile_file
+
+if TYPE_CHECKING:
+    from nmflowgan_cli.profiles.profile import NoiseProfile
+
+GAINS = 0.1, 16.0
+"""The lowest and highest gain of red and blue relative to green."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseChoice:
+    """What a user says of the noise; at most one of `weights`, `profile` and `like`."""
+
+    weights: str | None = None
+    """Name or path."""
+    profile: Path | None = None
+    like: tuple[str, ...] = ()
+    """Noisy pictures, or folders or patterns of them."""
+    white_balance: str = ""
+    """"R,B": gains relative to green, for profiles; "" to draw it for each picture as the profile says."""
+    cache_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        given = {"--weights": self.weights, "--profile": self.profile, "--like": self.like}
+        named = [flag for flag, value in given.items() if value]
+        if len(named) > 1:
+            raise UsageError(f"{' and '.join(named)} both say which noise", "leave one of them out")
+
+    @property
+    def of_profile(self) -> bool:
+        """Whether the noise is that of a profile: camera and ISO may then be left out."""
+        named = self.weights is not None and self.weights.lower().endswith(".json")
+        return bool(self.profile or self.like) or named
+
+    def find(self, cameras: Sequence[str] = (), resumed: Path | None = None) -> Weights:
+        """The noise model, not loaded yet; see `find_weights` for `cameras`.
+
+        `resumed`: the output folder of the run that goes on: its profile of the same pictures is taken again. Raises
+        UsageError, WeightsError, and for pictures that cannot be read or tell too little PictureError.
+        """
+        if self.like:
+            return self._lit(self._likeness(resumed))
+        if self.profile:
+            return self._lit(profile_file(self.profile))
+        found = find_weights(self.weights, cameras, cache_dir=self.cache_dir)
+        return self._lit(found)
+
+    def _lit(self, found: Weights) -> Weights:
+        """The same noise in the light of `white_balance`."""
+        if not self.white_balance:
+            return found
+        if found.profile is None:
+            raise UsageError(f"{found.name} takes no white balance", "--white-balance is for --profile and --like")
+        from nmflowgan_cli.profiles.files import parse_profile, with_white_balance
+
+        red, blue = _gains(self.white_balance)
+        return of_profile(with_white_balance(parse_profile(found.profile, found.name), red, blue))
+
+    def _likeness(self, resumed: Path | None) -> Weights:
+        """The profile of the pictures to be like; what its estimator found doubtful is logged."""
+        from nmflowgan_cli.files import sha256
+        from nmflowgan_cli.profiles.likeness import like
+        from nmflowgan_cli.synthesis.inputs import find_pictures
+
+        paths = [source.path for source in find_pictures(self.like)]
+        try:
+            digests = [sha256(path) for path in paths]
+        except OSError as error:
+            raise UsageError(f"cannot read {error.filename}: {error.strerror}") from None
+        found = _kept(resumed, digests) or of_profile(like(paths))
+        _tell(found)
+        return found
+
+
+def _kept(folder: Path | None, digests: Sequence[str]) -> Weights | None:
+    """The profile of these pictures beside the manifest of an earlier run, if there is one."""
+    for path in sorted(folder.glob("profile-*.json")) if folder else ():
+        try:
+            found = profile_file(path)
+        except NmflowganError:
+            continue
+        if list(found.references) == list(digests):
+            return replace(found, path=None)
+    return None
+
+
+def _tell(found: Weights) -> None:
+    from nmflowgan_cli.profiles.files import parse_profile
+
+    profile: NoiseProfile = parse_profile(found.profile or b"", found.name)
+    for remark in profile.remarks:
+        notice(remark)
+
+
+def _gains(text: str) -> tuple[float, float]:
+    """The gains of "R,B"; raises UsageError."""
+    try:
+        red, blue = map(float, text.split(","))
+    except ValueError:
+        red = blue = 0.0
+    low, high = GAINS
+    if not (low <= red <= high and low <= blue <= high):
+        raise UsageError(
+            f"white balance {text!r} is not understood", f"gains of red and blue, {low:g} to {high:g}: 1.9,1.6"
+        )
+    return red, blue
