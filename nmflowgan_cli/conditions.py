@@ -111,6 +111,18 @@ class Vocabulary:
     reach: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """The lowest and highest ISO of cameras whose noise is known beyond the trained ISOs, by physics."""
 
+    any_camera: bool = False
+    """Whether the only camera may stand for others, see `stand_in`."""
+
+    def stand_in(self, condition: Condition) -> Condition:
+        """The condition whose noise is taken for that of `condition`; itself, but for a model of `any_camera`.
+
+        There the noise of the only camera is measured against that of any other one.
+        """
+        if not self.any_camera:
+            return condition
+        return Condition(self.cameras[0], UNKNOWN_ISO if self.isos == (UNKNOWN_ISO,) else condition.iso)
+
     def trained_isos(self, camera: str) -> list[int]:
         return sorted(iso for iso, patches in self.trained.get(camera, {}).items() if patches > 0)
 

@@ -48,6 +48,7 @@ OWN = frozenset({"budget", "runs", "pictures"})
 """Options that mean something to denoisers alone."""
 FOREIGN = frozenset(
     {
+        "like",
         "protocol",
         "fit_split",
         "patch",

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.conditions import UNKNOWN_ISO, Condition, Vocabulary
 from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import FORMATS, read
@@ -70,6 +70,7 @@ class Simulator:
     pictures: Sequence[NDArray[np.uint8]]
     profiles: dict[str, CameraProfile]
     patch: int
+    name: str = "ISP simulator"
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -112,6 +113,6 @@ class Simulator:
     def _condition(self, rng: np.random.Generator) -> Condition:
         camera = list(self.profiles)[rng.integers(len(self.profiles))]
         isos = sorted(self.profiles[camera].noise)
-        if rng.random() < 0.5:
+        if rng.random() < 0.5 or isos[0] == UNKNOWN_ISO:
             return Condition(camera, isos[rng.integers(len(isos))])
         return Condition(camera, round(math.exp(rng.uniform(math.log(isos[0]), math.log(isos[-1])))))

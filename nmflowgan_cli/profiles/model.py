@@ -68,10 +68,10 @@ def vocabulary_of(profile: NoiseProfile) -> Vocabulary:
     """One camera; its known ISOs, and how far beyond them physics reaches."""
     name = profile.name
     if not profile.iso_known:
-        return Vocabulary((name,), (UNKNOWN_ISO,), {name: {UNKNOWN_ISO: 1}})
+        return Vocabulary((name,), (UNKNOWN_ISO,), {name: {UNKNOWN_ISO: 1}}, any_camera=True)
     known, reached = sorted(profile.camera.noise), sorted(extended(profile.camera).noise)
     trained = {name: dict.fromkeys(known, 1)}
-    return Vocabulary((name,), tuple(known), trained, reach={name: (reached[0], reached[-1])})
+    return Vocabulary((name,), tuple(known), trained, reach={name: (reached[0], reached[-1])}, any_camera=True)
 
 
 def _levels_beyond(rgb: Bytes, profile: NoiseProfile) -> float:
