@@ -151,6 +151,8 @@ def synthesize(
     ):
         if prepared.manifest:
             found.keep(prepared.folder)
+        elif like and not quiet:
+            typer.echo(f"the profile is not kept (nmflowgan profile fit {like[0]} -o profile.json keeps it)", err=True)
         if verbose and not quiet:
             typer.echo(f"{found.path or found.name}, sha256 {found.sha256}", err=True)
         if not quiet:

@@ -26,12 +26,13 @@ def shot_of(picture: Picture) -> Shot:
         details = exif.get_ifd(ExifTags.IFD.Exif)
     except Exception:  # noqa: BLE001 - EXIF of any file: Pillow raises whatever its bytes lead to
         return Shot("", None)
-    maker, model = _text(exif.get(ExifTags.Base.Make)), _text(exif.get(ExifTags.Base.Model))
-    return Shot(_camera(maker, model), _iso(details.get(ExifTags.Base.ISOSpeedRatings)))
+    camera = camera_name(exif.get(ExifTags.Base.Make), exif.get(ExifTags.Base.Model))
+    return Shot(camera, iso_of(details.get(ExifTags.Base.ISOSpeedRatings)))
 
 
-def _camera(maker: str, model: str) -> str:
-    """Maker and model as people write them: "NIKON CORPORATION" and "NIKON D800" is a Nikon D800."""
+def camera_name(make: object, model_tag: object) -> str:
+    """Maker and model as people write them: "NIKON CORPORATION", "NIKON D800" is a Nikon D800; "" without a model."""
+    maker, model = _text(make), _text(model_tag)
     brand = maker.split()[0] if maker else ""
     if not model or not brand:
         return model
@@ -46,6 +47,7 @@ def _text(value: object) -> str:
     return "".join(c for c in text if c.isprintable()).strip() if isinstance(text, str) else ""
 
 
-def _iso(value: object) -> int | None:
+def iso_of(value: object) -> int | None:
+    """The ISO of an EXIF tag; None where it is none."""
     number = value[0] if isinstance(value, tuple) and value else value
     return number if isinstance(number, int) and 0 < number <= LARGEST_ISO and number != 65535 else None

@@ -1,31 +1,90 @@
-"""A profile of the noise in pictures: `--like`."""
+"""Profiles of the noise in pictures, bursts and pairs: reading, camera and ISO, then the estimator."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
+from nmflowgan_cli import files
+from nmflowgan_cli.conditions import CAMERA_NAMES, Condition
+from nmflowgan_cli.data.manifest import written_camera
+from nmflowgan_cli.data.reading import Paired, allot, of_camera, read_paired
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.imaging import Picture, read
+from nmflowgan_cli.imaging import Bytes, Picture, read
 from nmflowgan_cli.profiles.exif import Shot, shot_of
-from nmflowgan_cli.profiles.profile import NoiseProfile
+from nmflowgan_cli.profiles.profile import NoiseProfile, Reference
 
-MOST_PICTURES = 50
+MOST_PICTURES = 100
 """References that are read at a time, whole."""
+MOST_PAIRS = 32
 
 
 def like(paths: Sequence[Path], *, camera: str = "", iso: int | None = None, seed: int = 0) -> NoiseProfile:
     """The profile of the camera that took these noisy pictures, from them alone.
 
-    `camera`, `iso`: where they are not said by EXIF, or said wrongly. Raises UsageError for pictures of several cameras
-    or ISOs, PictureError for one that cannot be read, and what the estimator raises where it cannot know.
+    `camera`, `iso`: where EXIF does not say them, or says them wrongly. Raises UsageError for pictures of several
+    cameras or ISOs, PictureError for one that cannot be read, and what the estimator raises where it cannot know.
     """
     from nmflowgan_cli.profiles.estimate import from_pictures  # pyright: ignore[reportMissingImports]
 
+    pictures, shot = _opened(paths, camera, iso)
+    return from_pictures(pictures, _references(paths), name=shot.camera, iso=shot.iso, seed=seed)
+
+
+def from_shots(paths: Sequence[Path], *, camera: str = "", iso: int | None = None, seed: int = 0) -> NoiseProfile:
+    """The profile of a burst: shots of one still scene; as `like`."""
+    from nmflowgan_cli.profiles.estimate import from_burst  # pyright: ignore[reportMissingImports]
+
+    pictures, shot = _opened(paths, camera, iso)
+    return from_burst(pictures, _references(paths), name=shot.camera, iso=shot.iso, seed=seed)
+
+
+def of_pairs(
+    data: Path, *, split: str = "all", camera: str = "", iso: int | None = None, seed: int = 0
+) -> NoiseProfile:
+    """The profile of pairs of one camera and ISO, of whatever data `read_paired` reads; at most MOST_PAIRS of them.
+
+    Raises UsageError where they are of several cameras or ISOs and none is chosen, or none is left.
+    """
+    from nmflowgan_cli.profiles.estimate import from_pairs  # pyright: ignore[reportMissingImports]
+
+    condition = Condition(written_camera(camera), iso) if camera and iso else None
+    found, usual = read_paired(data, condition=condition)
+    chosen = _of_split(of_camera(found, camera), usual, split)
+    chosen = [pair for pair in chosen if iso in (None, pair.condition.iso)]
+    conditions = list(dict.fromkeys(pair.condition for pair in chosen))
+    if len(conditions) != 1:
+        told = ", ".join(map(str, conditions)) or "none that is asked for"
+        raise UsageError(f"{data} holds pairs of {told}", "choose one of each by --camera and --iso")
+    known, taken = conditions[0], [(pair.name, *pair.load()) for pair in chosen[:MOST_PAIRS]]
+    return from_pairs(
+        [clean for _, clean, _ in taken],
+        [noisy for _, _, noisy in taken],
+        [Reference(name[-100:], sha256(noisy.tobytes()).hexdigest()) for name, _, noisy in taken],
+        name=CAMERA_NAMES.get(known.camera, known.camera),
+        iso=known.iso or None,
+        seed=seed,
+    )
+
+
+def _of_split(pairs: Sequence[Paired], usual: str, split: str) -> Sequence[Paired]:
+    if split == "all":
+        return pairs
+    side, division = (split, usual) if split in ("train", "val") else ("val", split)
+    return allot(pairs, division)[side]
+
+
+def _references(paths: Sequence[Path]) -> list[Reference]:
+    return [Reference(path.name[-100:], files.sha256(path)) for path in paths]
+
+
+def _opened(paths: Sequence[Path], camera: str, iso: int | None) -> tuple[list[Bytes], Shot]:
+    """The pixels, and their camera (named after the first picture where it is not said) and ISO."""
     if len(paths) > MOST_PICTURES:
-        raise UsageError(f"{len(paths)} pictures to estimate noise from", f"{MOST_PICTURES} at most; a few are enough")
+        raise UsageError(f"{len(paths)} pictures to estimate noise from", f"at most {MOST_PICTURES}; a few are enough")
     pictures = [read(path) for path in paths]
     shot = common_shot(paths, pictures, camera, iso)
-    name = shot.camera or f"like {paths[0].name}"
-    return from_pictures(pictures, [path.name for path in paths], name=name, iso=shot.iso, seed=seed)
+    named = shot if shot.camera else shot._replace(camera=f"like {paths[0].name}"[:100])
+    return [picture.rgb for picture in pictures], named
 
 
 def common_shot(paths: Sequence[Path], pictures: Sequence[Picture], camera: str, iso: int | None) -> Shot:
@@ -38,5 +97,5 @@ def common_shot(paths: Sequence[Path], pictures: Sequence[Picture], camera: str,
             f"{path.name}: {shot.camera or 'no camera'}, {f'ISO {shot.iso}' if shot.iso else 'no ISO'}"
             for path, shot in zip(paths, shots, strict=True)
         )
-        raise UsageError(f"the pictures are not of one camera and ISO: {told[:300]}", "a profile for each of them")
+        raise UsageError(f"the pictures are not of one camera and ISO: {told[:300]}", "make a profile of each of them")
     return Shot(cameras.pop(), isos.pop())

@@ -1,5 +1,6 @@
 """The noise that a command asks for: weights by name or path, a profile, or pictures to be like."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,7 +77,12 @@ class NoiseChoice:
             digests = [sha256(path) for path in paths]
         except OSError as error:
             raise UsageError(f"cannot read {error.filename}: {error.strerror}") from None
-        found = _kept(resumed, digests) or of_profile(like(paths))
+        found = _kept(resumed, digests)
+        if found is None:
+            begin = time.monotonic()
+            found = of_profile(like(paths))
+            told = f"{len(paths)} pictures" if len(paths) > 1 else paths[0].name
+            notice(f"estimated the noise of {told} in {time.monotonic() - begin:.1f} seconds")
         _tell(found)
         return found
 
