@@ -87,6 +87,11 @@ def search(query: str) -> list[Camera]:
     return [camera for camera in cameras() if joined in (_joined(camera.name), _joined(camera.model))]
 
 
+def containing(query: str) -> list[Camera]:
+    """The cameras in whose names every word of `query` occurs, also as part of a word."""
+    return [camera for camera in cameras() if all(word in camera.name.lower() for word in query.lower().split())]
+
+
 def camera_of(name: str) -> Camera:
     """The camera that `name` means, see `search`; raises ConditionError with the nearest where it is not one."""
     found = search(name)
@@ -96,7 +101,9 @@ def camera_of(name: str) -> Camera:
         more = f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
         names = ", ".join(camera.name for camera in found[:MOST_NAMES])
         raise ConditionError(f"camera {name!r} is ambiguous", f"it may mean {names}{more}")
-    raise ConditionError(f"camera {name!r} is not in the table of cameras", f"{nearest(name)}nmflowgan cameras lists it")
+    raise ConditionError(
+        f"camera {name!r} is not in the table of cameras", f"{nearest(name)}nmflowgan cameras lists it"
+    )
 
 
 def nearest(name: str) -> str:
