@@ -11,7 +11,6 @@ pictures; b is what noise after the gain (constant) and before it (square of ISO
 
 import argparse
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCALE = 14.8
-"""Raw variance / the file's, of green: measured by scripts/table_scale.py in daylight; SIDD's Pixel has 13.9 to 15.0."""
+"""Raw variance / the file's, of green: measured by scripts/table_scale.py in daylight; SIDD has 13.9 to 15.0."""
 BALANCE_OFFSET = 0.18
 """a of red (blue) / a of green - the gain of red (blue): the same measurement."""
 PLAUSIBLE_GAINS = 1.2, 3.2
@@ -36,8 +35,9 @@ LEAST = 3
 SOURCE = (
     "Derived by scripts/derive_camera_table.py from data/noiseprofiles.json of darktable {version} (GPL-3.0-or-later, "
     "https://www.darktable.org), which is not part of this project. saturation: electrons at white and ISO 100, of raw "
-    "values; read: noise before and after the gain, in electrons of ISO 100; isos: of the file, the noise "
-    "being that of `base` below it; white_balance: of the light that was measured in; residual: 1.48 times the median of |ln(a / fit)|."
+    "values; read: noise before the gain in electrons, and after it in electrons of ISO 100; isos: of the file, the "
+    "noise being that of `base` below it; white_balance: of the light that was measured in; residual: 1.48 times the "
+    "median of |ln(a / fit)|."
 )
 
 

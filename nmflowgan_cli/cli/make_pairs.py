@@ -75,6 +75,7 @@ def make_pairs(
     ] = None,
     profile: options.Profile = None,
     like: options.Like = None,
+    rendered: options.Rendered = "",
     white_balance: options.WhiteBalance = "",
     patch: Annotated[
         int, typer.Option(min=0, help="Side of the patches in pixels; 0 for whole pictures.", show_default=True)
@@ -179,6 +180,7 @@ def make_pairs(
                     weights=weights,
                     profile=profile,
                     like=tuple(like or ()),
+                    rendered=rendered,
                     white_balance=white_balance,
                     cache_dir=cache_dir,
                 ),

@@ -47,6 +47,10 @@ Profile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Noise of this profile, see nmflowgan profile. Needs no --camera."),
 ]
+Rendered = Annotated[
+    str,
+    typer.Option(metavar="plain", help="Take a camera that no weights know from the table, see nmflowgan cameras."),
+]
 RelativeTo = Annotated[
     Path | None,
     typer.Option(

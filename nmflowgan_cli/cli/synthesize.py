@@ -68,6 +68,7 @@ def synthesize(
     ] = None,
     profile: options.Profile = None,
     like: options.Like = None,
+    rendered: options.Rendered = "",
     white_balance: options.WhiteBalance = "",
     relative_to: options.RelativeTo = None,
     seed: options.Seed = 0,
@@ -134,7 +135,12 @@ def synthesize(
         manifest=manifest,
     )
     choice = NoiseChoice(
-        weights=weights, profile=profile, like=tuple(like or ()), white_balance=white_balance, cache_dir=cache_dir
+        weights=weights,
+        profile=profile,
+        like=tuple(like or ()),
+        rendered=rendered,
+        white_balance=white_balance,
+        cache_dir=cache_dir,
     )
     found = choice.find(camera or (), resumed=output if resume else None)
     prepared = prepare(request, found.vocabulary)

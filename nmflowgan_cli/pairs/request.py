@@ -99,6 +99,7 @@ def _real(request: PairRequest) -> list[Take]:
     given = {
         "--repeats": request.repeats > 1,
         "--weights": request.noise.weights is not None,
+        "--rendered": bool(request.noise.rendered),
         "--white-balance": bool(request.noise.white_balance),
         "--relative-to": request.relative_to is not None,
     }

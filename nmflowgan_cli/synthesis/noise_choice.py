@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmflowgan_cli.errors import NmflowganError, UsageError
+from nmflowgan_cli.errors import ConditionError, NmflowganError, UsageError
 from nmflowgan_cli.notices import notice
+from nmflowgan_cli.synthesis.condition_choice import ANY, split
 from nmflowgan_cli.synthesis.weights import Weights, find_weights, of_profile, profile_file
 
 if TYPE_CHECKING:
     from nmflowgan_cli.profiles.profile import NoiseProfile
 
+PLAIN = "plain"
 GAINS = 0.1, 16.0
 """The lowest and highest gain of red and blue relative to green."""
 
@@ -26,6 +28,8 @@ class NoiseChoice:
     profile: Path | None = None
     like: tuple[str, ...] = ()
     """Noisy pictures, or folders or patterns of them."""
+    rendered: str = ""
+    """"plain": cameras that no plainly rendered weights know are taken from the table of cameras; "" for none of it."""
     white_balance: str = ""
     """"R,B": gains relative to green, for profiles; "" to draw it for each picture as the profile says."""
     cache_dir: Path | None = None
@@ -35,6 +39,12 @@ class NoiseChoice:
         named = [flag for flag, value in given.items() if value]
         if len(named) > 1:
             raise UsageError(f"{' and '.join(named)} both say which noise", "leave one of them out")
+        if self.rendered not in ("", PLAIN):
+            raise UsageError(
+                f"unknown rendering {self.rendered!r}", "plain, the only one that the table of cameras knows"
+            )
+        if self.rendered and named:
+            raise UsageError(f"--rendered is for cameras by name, not for {named[0]}", "leave one of them out")
 
     @property
     def of_profile(self) -> bool:
@@ -52,8 +62,21 @@ class NoiseChoice:
             return self._lit(self._likeness(resumed))
         if self.profile:
             return self._lit(profile_file(self.profile))
-        found = find_weights(self.weights, cameras, cache_dir=self.cache_dir)
-        return self._lit(found)
+        return self._lit(self._named(cameras))
+
+    def _named(self, cameras: Sequence[str]) -> Weights:
+        """The weights that are named or know the cameras, or the profile of a camera of the table."""
+        names = split(cameras)
+        if self.rendered and not _plain_weights_know(names):
+            return _of_table(names)
+        try:
+            return find_weights(self.weights, cameras, cache_dir=self.cache_dir)
+        except ConditionError as error:
+            known = _in_table(names) if self.weights is None else ""
+            if not known:
+                raise
+            hint = f"--rendered plain takes the noise of plainly rendered pictures of {known} from the table of cameras"
+            raise ConditionError(error.message, hint) from None
 
     def _lit(self, found: Weights) -> Weights:
         """The same noise in the light of `white_balance`."""
@@ -85,6 +108,39 @@ class NoiseChoice:
             notice(f"estimated the noise of {told} in {time.monotonic() - begin:.1f} seconds")
         _tell(found)
         return found
+
+
+def _plain_weights_know(names: Sequence[str]) -> bool:
+    """Whether all names mean phones of SIDD, which is rendered plainly, or any camera."""
+    from nmflowgan_cli.conditions import camera_code
+    from nmflowgan_cli.data.profiles import camera_profiles
+
+    phones = tuple(camera_profiles())
+    try:
+        return all(name == ANY or camera_code(name, phones) for name in names)
+    except ConditionError:
+        return False
+
+
+def _in_table(names: Sequence[str]) -> str:
+    """The full name where a single camera is named and is in the table of cameras, else empty."""
+    from nmflowgan_cli.profiles.cameras import search
+
+    found = search(names[0]) if len(names) == 1 else []
+    return found[0].name if len(found) == 1 else ""
+
+
+def _of_table(names: Sequence[str]) -> Weights:
+    """The noise of one camera of the table; raises ConditionError for several, and for one that is not there."""
+    from nmflowgan_cli.profiles.cameras import camera_of, profile_of
+
+    if len(names) != 1:
+        raise ConditionError(f"{len(names)} cameras of the table at once", "one with --rendered plain")
+    camera, profile = camera_of(names[0]), profile_of(names[0])
+    notice(f"noise of {camera.name}, plainly rendered, by the table of cameras (quality: {camera.quality})")
+    found = of_profile(profile)
+    # The name as it was typed finds the camera again where ISOs are chosen.
+    return replace(found, vocabulary=replace(found.vocabulary, names={camera.name: names[0]}))
 
 
 def _kept(folder: Path | None, digests: Sequence[str]) -> Weights | None:
