@@ -47,3 +47,7 @@ class OutOfMemoryError(NmflowganError):
     """Out of memory, also after backing off to the smallest tile."""
 
     exit_code = 5
+
+
+class ProfileError(UsageError):
+    """Pictures from which no noise profile can be estimated."""
