@@ -24,7 +24,7 @@ def like(paths: Sequence[Path], *, camera: str = "", iso: int | None = None, see
     `camera`, `iso`: where EXIF does not say them, or says them wrongly. Raises UsageError for pictures of several
     cameras or ISOs, PictureError for one that cannot be read, and what the estimator raises where it cannot know.
     """
-    from nmflowgan_cli.profiles.estimate import from_pictures  # pyright: ignore[reportMissingImports]
+    from nmflowgan_cli.profiles.estimate import from_pictures
 
     pictures, shot = _opened(paths, camera, iso)
     return from_pictures(pictures, _references(paths), name=shot.camera, iso=shot.iso, seed=seed)
@@ -45,7 +45,7 @@ def of_pairs(
 
     Raises UsageError where they are of several cameras or ISOs and none is chosen, or none is left.
     """
-    from nmflowgan_cli.profiles.estimate import from_pairs  # pyright: ignore[reportMissingImports]
+    from nmflowgan_cli.profiles.estimate import from_pairs
 
     condition = Condition(written_camera(camera), iso) if camera and iso else None
     found, usual = read_paired(data, condition=condition)
