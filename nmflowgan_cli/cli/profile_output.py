@@ -55,6 +55,10 @@ def _noise(profile: NoiseProfile) -> Table:
 
 def _rendering(profile: NoiseProfile) -> Iterator[tuple[str, str]]:
     camera = profile.camera
+    if not profile.mosaic:
+        yield "mosaic", "none: a single channel"
+        yield "blur", f"{profile.blur:.3g} pixels"
+        return
     for name, (low, high) in zip(("red gain", "blue gain"), camera.white_balance, strict=True):
         between = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
         yield name, between + _uncertain(profile, "white_balance")

@@ -76,6 +76,8 @@ class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
     white_balance: _WhiteBalance = msgspec.field(default_factory=lambda: _WhiteBalance((1.3, 2.3), (1.6, 2.5)))
     floor: Annotated[float, Meta(ge=-1, le=0)] = -0.037
     black_shift: Annotated[float, Meta(ge=-10, le=10)] = 0.05
+    mosaic: bool = True
+    blur: Annotated[float, Meta(ge=0, le=4)] = 0.0
     levels: Annotated[list[_Levels], Meta(max_length=3)] = []
     texture: Annotated[float, Meta(ge=0, le=255)] | None = None
     references: Annotated[list[_Reference], Meta(max_length=1000)] = []
@@ -87,6 +89,8 @@ class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
             raise ValueError("name: printable characters only, no space at either end")
         if UNKNOWN in self.noise and len(self.noise) > 1:
             raise ValueError(f"noise: {UNKNOWN!r} stands alone, without ISOs beside it")
+        if self.mosaic and self.blur:
+            raise ValueError("blur: only without a mosaic")
         if any(abs(sum(row) - 1) > 0.01 for row in self.matrix):
             raise ValueError("matrix: each row must sum to 1, so that grey stays grey")
         if abs(_determinant(self.matrix)) < 0.02:
@@ -146,18 +150,13 @@ def profile_bytes(profile: NoiseProfile) -> bytes:
     """The file of a profile: equal profiles have equal bytes. Raises ValueError for what a file cannot hold."""
     camera = profile.camera
     noise = {str(iso) if profile.iso_known else UNKNOWN: pair for iso, pair in sorted(camera.noise.items())}
-    (red, blue), way = camera.white_balance, profile.way
     values: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "name": profile.name,
-        "way": way,
+        "way": profile.way,
         "noise": {iso: {"shot": shot, "read": read} for iso, (shot, read) in noise.items()},
-        "matrix": camera.matrix,
-        "laplacian_gains": camera.laplacian_gains,
-        "white_balance": {"red": red, "blue": blue},
-        "floor": camera.floor,
-        "black_shift": camera.black_shift,
+        **(_rendering(camera) if profile.mosaic else {"mosaic": False, "blur": profile.blur}),
         "levels": profile.levels,
         "texture": profile.texture,
         "references": [asdict(reference) for reference in profile.references],
@@ -168,6 +167,17 @@ def profile_bytes(profile: NoiseProfile) -> bytes:
     content = ("{\n" + ",\n".join(lines) + "\n}\n").encode()
     parse_profile(content, profile.name)
     return content
+
+
+def _rendering(camera: CameraProfile) -> dict[str, Any]:
+    red, blue = camera.white_balance
+    return {
+        "matrix": camera.matrix,
+        "laplacian_gains": camera.laplacian_gains,
+        "white_balance": {"red": red, "blue": blue},
+        "floor": camera.floor,
+        "black_shift": camera.black_shift,
+    }
 
 
 def write_profile(path: Path, profile: NoiseProfile) -> str:
@@ -211,5 +221,7 @@ def _profile(document: _Document) -> NoiseProfile:
         uncertainty=document.uncertainty,
         levels=tuple(document.levels),
         texture=document.texture,
+        mosaic=document.mosaic,
+        blur=document.blur,
         remarks=tuple(document.remarks),
     )

@@ -19,7 +19,7 @@ MOST_PAIRS = 32
 
 
 def like(paths: Sequence[Path], *, camera: str = "", iso: int | None = None, seed: int = 0) -> NoiseProfile:
-    """The profile of the camera that took these noisy pictures, from them alone.
+    """The profile of the camera that took these noisy pictures, from them alone; without a mosaic if they are grey.
 
     `camera`, `iso`: where EXIF does not say them, or says them wrongly. Raises UsageError for pictures of several
     cameras or ISOs, PictureError for one that cannot be read, and what the estimator raises where it cannot know.
@@ -27,6 +27,13 @@ def like(paths: Sequence[Path], *, camera: str = "", iso: int | None = None, see
     from nmflowgan_cli.profiles.estimate import from_pictures
 
     pictures, shot = _opened(paths, camera, iso)
+    grey = [_is_grey(picture) for picture in pictures]
+    if all(grey):
+        from nmflowgan_cli.profiles.mono import from_grey
+
+        return from_grey(pictures, _references(paths), name=shot.camera, iso=shot.iso)
+    if any(grey):
+        raise UsageError(f"{paths[grey.index(True)].name} is grey, and others are not", "a profile for each kind")
     return from_pictures(pictures, _references(paths), name=shot.camera, iso=shot.iso, seed=seed)
 
 
@@ -75,6 +82,11 @@ def _of_split(pairs: Sequence[Paired], usual: str, split: str) -> Sequence[Paire
 
 def _references(paths: Sequence[Path]) -> list[Reference]:
     return [Reference(path.name[-100:], files.sha256(path)) for path in paths]
+
+
+def _is_grey(rgb: Bytes) -> bool:
+    """Whether all three channels are equal."""
+    return bool((rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all())
 
 
 def _opened(paths: Sequence[Path], camera: str, iso: int | None) -> tuple[list[Bytes], Shot]:

@@ -8,6 +8,7 @@ import numpy as np
 from nmflowgan_cli.conditions import UNKNOWN_ISO, Condition, Vocabulary
 from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.metrics.moments import FloatArray
+from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.models.isp import CameraProfile, ISPNoise
 from nmflowgan_cli.profiles.profile import NoiseProfile
 
@@ -49,20 +50,26 @@ class ProfileNoise(ISPNoise):
         self.vocabulary = vocabulary_of(profile)
 
     def extrapolated(self, rgb: Bytes, condition: Condition) -> Mapping[str, float]:
-        """See `NoiseModel.extrapolated`: ISO, share of levels, share of blocks with more texture than was seen."""
-        found: dict[str, float] = {}
-        if self.profile.iso_known and not self._between(condition.iso):
-            found["iso"] = condition.iso
-        levels, texture = _levels_beyond(rgb, self.profile), _texture_beyond(rgb, self.profile)
-        if levels:
-            found["levels"] = levels
-        if texture:
-            found["texture"] = texture
-        return found
+        """See `NoiseModel.extrapolated`."""
+        return beyond(self.profile, rgb, condition)
 
-    def _between(self, iso: int) -> bool:
-        known = self.profile.camera.noise
-        return min(known) <= iso <= max(known)
+
+def model_of(profile: NoiseProfile) -> NoiseModel:
+    """The noise model of a profile."""
+    from nmflowgan_cli.profiles.mono import MonoNoise
+
+    return ProfileNoise(profile) if profile.mosaic else MonoNoise(profile)
+
+
+def beyond(profile: NoiseProfile, rgb: Bytes, condition: Condition) -> Mapping[str, float]:
+    """What the references of a profile did not show: ISO, share of levels, share of blocks with more texture."""
+    known = profile.camera.noise
+    found = {
+        "iso": condition.iso if profile.iso_known and not min(known) <= condition.iso <= max(known) else 0,
+        "levels": _levels_beyond(rgb, profile),
+        "texture": _texture_beyond(rgb, profile),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def vocabulary_of(profile: NoiseProfile) -> Vocabulary:

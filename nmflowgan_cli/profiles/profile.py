@@ -39,5 +39,9 @@ class NoiseProfile:
     """For red, green and blue the lowest and highest level in counts that the references showed; empty for none."""
     texture: float | None = None
     """The strongest texture that the references showed: standard deviation of a clean block, in counts."""
+    mosaic: bool = True
+    """False for single-channel sources, whose noise has no colours and no demosaicing, see profiles/mono.py."""
+    blur: float = 0.0
+    """Without a mosaic: standard deviation of the Gaussian that correlates the noise, pixels."""
     remarks: tuple[str, ...] = ()
     """Warnings of the estimator, each with its number."""

@@ -14,7 +14,8 @@ from nmflowgan_cli.files import make_folder, replacing, write_error
 from nmflowgan_cli.imaging import Bytes, read
 from nmflowgan_cli.metrics.moments import FloatArray
 from nmflowgan_cli.metrics.noise import REACH, ChannelMoments, SpatialCorrelation
-from nmflowgan_cli.profiles.model import ProfileNoise
+from nmflowgan_cli.models.base import NoiseModel
+from nmflowgan_cli.profiles.model import model_of
 from nmflowgan_cli.profiles.profile import NoiseProfile
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.report.page import require_packages
@@ -44,12 +45,12 @@ def draw(profile: NoiseProfile, folder: Path, iso: int | None = None) -> list[Pa
     """
     require_packages("matplotlib")
     make_folder(folder, "choose another folder")
-    model = ProfileNoise(profile)
+    model = model_of(profile)
     condition = Condition(profile.name, _middle(model) if iso is None else iso)
     model.vocabulary.check(condition)
     flat = _flat_noise(model, condition)
     drawings = {
-        "levels.png": lambda: _levels(model, condition),
+        "levels.png": lambda: _levels(model, condition, profile.levels),
         "correlation.png": lambda: _correlation(flat, condition),
         "spectrum.png": lambda: _spectrum(flat, condition),
         "photograph.png": lambda: _photograph(model, condition),
@@ -57,7 +58,7 @@ def draw(profile: NoiseProfile, folder: Path, iso: int | None = None) -> list[Pa
     return [_saved(folder / name, figure()) for name, figure in drawings.items()]
 
 
-def level_deviations(model: ProfileNoise, condition: Condition) -> FloatArray:
+def level_deviations(model: NoiseModel, condition: Condition) -> FloatArray:
     """Standard deviation of the rounded noise at LEVELS, (levels, 3), counts."""
     clean = torch.from_numpy(LEVELS.astype(np.float32))[:, None, None, None].expand(-1, 3, SIDE, SIDE).contiguous()
     keys = [picture_key(0, "level", 0)] * len(LEVELS)  # one white balance for all
@@ -65,28 +66,28 @@ def level_deviations(model: ProfileNoise, condition: Condition) -> FloatArray:
     return noisy.std((2, 3)).double().numpy()
 
 
-def _middle(model: ProfileNoise) -> int:
+def _middle(model: NoiseModel) -> int:
     isos = model.vocabulary.isos
     return isos[len(isos) // 2]
 
 
-def _flat_noise(model: ProfileNoise, condition: Condition) -> FloatArray:
+def _flat_noise(model: NoiseModel, condition: Condition) -> FloatArray:
     """The rounded noise of a grey picture, (H, W, 3) integer counts."""
     grey = np.full((LARGE, LARGE, 3), MIDDLE, np.uint8)
     return synthesize(model, grey, condition, picture_key(0, "grey", 0)).astype(np.float64) - MIDDLE
 
 
-def _levels(model: ProfileNoise, condition: Condition) -> Any:
+def _levels(model: NoiseModel, condition: Condition, seen: Sequence[tuple[int, int]]) -> Any:
     """Curves of the middle ISO by channel, and of the lowest, highest and others for green."""
     figure, (left, right) = _axes(2)
     deviations = level_deviations(model, condition)
     for channel, (name, colour) in enumerate(COLOURS.items()):
         left.plot(LEVELS, deviations[:, channel], color=colour, label=name)
-    for channel, (low, high) in enumerate(model.profile.levels):
+    for channel, (low, high) in enumerate(seen):
         left.axvspan(
             low, high, 0.01 * channel, 0.01 * channel + 0.008, color=list(COLOURS.values())[channel], alpha=0.6
         )
-    left.set(title=f"{condition}" + (" (bars: levels seen)" if model.profile.levels else ""))
+    left.set(title=f"{condition}" + (" (bars: levels seen)" if seen else ""))
     for iso in _shown(model.vocabulary.isos):
         curve = level_deviations(model, Condition(condition.camera, iso))[:, 1]
         right.plot(LEVELS, curve, label=f"ISO {iso}" if iso != UNKNOWN_ISO else "ISO not known")
@@ -155,7 +156,7 @@ def radial_spectrum(noise: FloatArray) -> tuple[FloatArray, FloatArray]:
     return kept / BLOCK, mean[kept]
 
 
-def _photograph(model: ProfileNoise, condition: Condition) -> Any:
+def _photograph(model: NoiseModel, condition: Condition) -> Any:
     """A photograph, the same with noise, and the noise alone amplified, enlarged."""
     clean = photograph()
     noisy = synthesize(model, clean, condition, picture_key(0, "photograph", 0))

@@ -49,9 +49,9 @@ class Weights:
 
         if self.profile is not None:
             from nmflowgan_cli.profiles.files import parse_profile
-            from nmflowgan_cli.profiles.model import ProfileNoise
+            from nmflowgan_cli.profiles.model import model_of
 
-            return ProfileNoise(parse_profile(self.profile, self.name))
+            return model_of(parse_profile(self.profile, self.name))
         return default_isp() if self.path is None else load_model(self.path)
 
     def sampler(

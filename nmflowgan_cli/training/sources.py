@@ -139,6 +139,8 @@ def _of_files(paths: Sequence[Path]) -> dict[str, CameraProfile]:
     cameras: dict[str, CameraProfile] = {}
     for path in paths:
         profile = read_profile(path)
+        if not profile.mosaic:
+            raise UsageError(f"{path} has no mosaic", "cameras of colour pictures are simulated; use it in synthesize")
         if profile.name in cameras:
             raise UsageError(f"two profiles are of {profile.name}", "put their ISOs into one, or rename one of them")
         camera = profile.camera
