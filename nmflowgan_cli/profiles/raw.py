@@ -1,9 +1,10 @@
 """Profile of a DNG by its own tags: noise, colour matrix, white balance, and the place of black.
 
-Tags: Adobe, Digital Negative Specification 1.7. NoiseProfile holds (scale, offset) of raw values in [0, 1] after black is
-taken away: variance = scale * raw + offset, for all channels or for each; green's pair is taken of three.
+Tags: Adobe, Digital Negative Specification 1.7. NoiseProfile holds (scale, offset) of raw values in [0, 1] above
+black: variance = scale * raw + offset, for all channels or for each; green's pair is taken of three.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,8 +30,8 @@ GAINS = 0.1, 16.0
 def read_raw(path: Path) -> NoiseProfile:
     """The profile of a DNG file, at the ISO that it was taken with.
 
-    Raises PictureError where it cannot be read as TIFF, has no NoiseProfile (then a noisy rendering of it serves, or the
-    camera's name), or has one beyond what a profile may hold.
+    Raises PictureError where it cannot be read as TIFF, has no NoiseProfile (then a noisy rendering of it
+    serves, or the camera's name), or has one beyond what a profile may hold.
     """
     tags = _tags(path)
     pairs = _numbers(tags, NOISE_PROFILE)
@@ -46,7 +47,7 @@ def read_raw(path: Path) -> NoiseProfile:
 def _tags(path: Path) -> dict[int, object]:
     """The tags of the first directory and of EXIF's; pixels are not read."""
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             if image.format not in ("TIFF", "DNG"):
                 raise PictureError(f"{path} is no DNG", "its tags say the noise; --like takes any noisy picture")
             exif = image.getexif()

@@ -1,6 +1,7 @@
 """Profiles by camera name, and the table that they come from."""
 
 import importlib.util
+import itertools
 import json
 
 import pytest
@@ -24,7 +25,9 @@ def derivation():
 def test_every_camera_is_found_by_its_name_and_its_noise_grows_with_iso(camera) -> None:
     assert search(camera.name) == [camera]
     noise = [camera.noise(iso) for iso in stops(camera)]
-    assert all(low <= high for lower, higher in zip(noise, noise[1:]) for low, high in zip(lower, higher))
+    for lower, higher in itertools.pairwise(noise):
+        assert lower[0] <= higher[0]
+        assert lower[1] <= higher[1]
     assert 0 < noise[0][0] < 0.1
     assert camera.isos[0] <= camera.base <= camera.isos[1]
 
