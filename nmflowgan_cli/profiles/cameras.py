@@ -19,8 +19,7 @@ from nmflowgan_cli.profiles.profile import NoiseProfile
 MOST_NAMES = 8
 """Cameras that a message lists."""
 LIGHTS = 1.1
-"""White balance is drawn within this factor of the measured light's: on pictures of SIDD's train split wider ranges, and
-that of a typical camera, were worse by name."""
+"""White balance is drawn within this factor of the measured light's: wider ranges were worse on SIDD's train split."""
 POOR = "poor"
 MAKERS_WORDS = {"corporation", "corp", "company", "co", "ltd", "inc", "imaging", "camera", "ag", "electric", "ind"}
 """Words that EXIF adds to a maker's name."""
