@@ -2,7 +2,7 @@
 
 No phone of SIDD is in the table. Google Pixel stands under the Nexus 5X, whose sensor has the same pixels (1.55 um);
 Nexus 6 and Galaxy S6 have pixels of 1.12 um, and stand under the same entry with its charge scaled by their area.
-Beside it: the entry of the Nexus 5 as it stands, Gaussians fitted to the very picture, and weights that learned these phones.
+Beside it: the entry of the Nexus 5 as it stands, Gaussians fitted to the very picture, and `sidd-lite`.
 Patch KLD, lags 1 to 3, |ln(std made / std real)|: mean of pairs, of ISOs, of cameras.
 
     python benchmarks/camera_names.py data/sidd/native --split train

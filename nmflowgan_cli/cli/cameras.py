@@ -41,11 +41,13 @@ def cameras(
 
 def _found(query: str) -> "list[Camera]":
     """The cameras of a query, all without one; raises ConditionError with the nearest names where there is none."""
-    from nmflowgan_cli.profiles.cameras import camera_of
-    from nmflowgan_cli.profiles.cameras import cameras as every
-    from nmflowgan_cli.profiles.cameras import containing, search
+    from nmflowgan_cli.profiles import cameras as table
 
-    return list(every()) if not query else containing(query) or search(query) or [camera_of(query)]
+    return (
+        list(table.cameras())
+        if not query
+        else table.containing(query) or table.search(query) or [table.camera_of(query)]
+    )
 
 
 def _facts(camera: "Camera") -> dict[str, Any]:

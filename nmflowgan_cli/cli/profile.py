@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,9 +127,9 @@ def make(
         raise UsageError("several ISOs are for a camera by name", "give one --iso")
     one = iso[0] if iso else None
     if raw:
-        from nmflowgan_cli.profiles.raw import from_dng
+        from nmflowgan_cli.profiles.raw import read_raw
 
-        profile = from_dng(raw, name=camera, iso=one)
+        profile = _stated(read_raw(raw), camera, one)
     elif shot is not None and read is not None:
         from nmflowgan_cli.profiles.by_hand import by_hand
 
@@ -176,6 +177,14 @@ def show(
 
         for path in draw(profile, plots, iso=iso):
             typer.echo(str(path), err=as_json)
+
+
+def _stated(profile: "NoiseProfile", name: str, iso: int | None) -> "NoiseProfile":
+    """The profile with the name and the ISO that the user states, in place of its own."""
+    noise = next(iter(profile.camera.noise.values()))
+    if iso is not None:
+        profile = replace(profile, camera=replace(profile.camera, noise={iso: noise}), iso_known=True)
+    return replace(profile, name=name) if name else profile
 
 
 def _refuse_output(path: Path, *, force: bool) -> None:

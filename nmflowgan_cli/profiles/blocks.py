@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,14 @@ MOST_BLOCKS = 12_000
 CELL = 12.0
 """Side of a cell of colours, counts: blocks of one cell are taken together."""
 
+Picture = NDArray[np.uint8] | FloatArray
+BLACK, SATURATED = 1.0, 250.0
+"""Mean counts at which a block no longer shows the noise of all channels."""
+LEAST_BLOCKS = 12
+"""Blocks that an estimate needs."""
+LEAST_VARIANCE = 0.1
+"""Counts squared; rounding alone gives 1/12."""
+
 
 @dataclass
 class Blocks:
@@ -25,10 +34,12 @@ class Blocks:
     """(N, 3) mean noise; NaN without a clean picture."""
     covariance: FloatArray
     """(N, 3, 3, shifts) covariance of the noise after its plane was taken away."""
-    coarse: FloatArray
-    """(N,) texture: variance of the 4x4 means about their plane, relative to what the noise makes of it."""
     texture: FloatArray
-    """(N,) standard deviation of the clean picture, or of the 4x4 means, in counts."""
+    """(N,) standard deviation of the 4x4 means of green about their plane, of the clean picture if there is one."""
+
+    def variance(self) -> FloatArray:
+        """(N, 3) variance of the noise, at least `LEAST_VARIANCE`."""
+        return self.covariance[..., 0].diagonal(axis1=1, axis2=2).clip(LEAST_VARIANCE)
 
     def __len__(self) -> int:
         return len(self.level)
@@ -50,12 +61,12 @@ class Cells:
     covariance: FloatArray
 
 
-def _cut(picture: FloatArray) -> FloatArray:
+def _cut(picture: Picture) -> FloatArray:
     """(N, 16, 16, 3): an even choice of the blocks of (H, W, 3)."""
     rows, columns = (side // BLOCK for side in picture.shape[:2])
     blocks = picture[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK, CHANNELS)
     index = np.unique(np.linspace(0, rows * columns - 1, min(rows * columns, MOST_BLOCKS)).astype(int))
-    return blocks[index // columns, :, index % columns]
+    return blocks[index // columns, :, index % columns].astype(np.float64)
 
 
 def _planes(side: int) -> FloatArray:
@@ -82,34 +93,32 @@ def _covariances(rest: FloatArray) -> FloatArray:
     return np.stack(found, -1)
 
 
-def blocks_of(noisy: NDArray[np.uint8], clean: NDArray[np.uint8] | None = None) -> Blocks:
-    """Blocks of a noisy picture (H, W, 3), or of the noise over its clean partner of the same shape."""
-    seen = _cut(noisy.astype(np.float32))
-    under = np.zeros_like(seen) if clean is None else _cut(clean.astype(np.float32))
-    rest = _without_plane(seen - under)
-    covariance = _covariances(rest).astype(np.float64)
-    means = (seen if clean is None else under).reshape(len(seen), 4, 4, 4, 4, CHANNELS).mean((2, 4))
-    coarse = _without_plane(means)[..., 1].var((1, 2))
-    level = means.mean((1, 2)).astype(np.float64)
-    offset = np.full_like(level, np.nan) if clean is None else (seen - under).mean((1, 2)).astype(np.float64)
-    relative = coarse / np.maximum(covariance[:, 1, 1, 0], 0.1)
-    return Blocks(level, offset, covariance, relative.astype(np.float64), np.sqrt(coarse).astype(np.float64))
-
-
-def inside(blocks: Blocks, low: float = 1.0, high: float = 250.0) -> NDArray[np.bool_]:
-    """Blocks in which no channel is black or saturated."""
-    return (blocks.level.min(1) > low) & (blocks.level.max(1) < high)
+def blocks_of(noisy: Picture, clean: Picture | None = None) -> Blocks:
+    """Blocks of a noisy picture (H, W, 3) in counts, or of the noise over its clean partner of the same shape."""
+    seen = _cut(noisy)
+    under = np.zeros_like(seen) if clean is None else _cut(clean)
+    scene = seen if clean is None else under
+    means = scene.reshape(len(scene), 4, BLOCK // 4, 4, BLOCK // 4, CHANNELS).mean((2, 4))
+    offset = np.full((len(seen), CHANNELS), np.nan) if clean is None else (seen - under).mean((1, 2))
+    texture = _without_plane(means)[..., 1].std((1, 2))
+    return Blocks(means.mean((1, 2)), offset, _covariances(_without_plane(seen - under)), texture)
 
 
 def cells_of(pictures: Sequence[Blocks]) -> Cells:
     """Blocks of each picture by cells of their mean colours."""
-    parts: list[tuple[NDArray[np.int64], ...]] = []
+    parts: list[tuple[NDArray[Any], ...]] = []
     for number, blocks in enumerate(pictures):
         key, index = np.unique((blocks.level // CELL).astype(int), axis=0, return_inverse=True)
         count = np.bincount(index.ravel(), minlength=len(key)).astype(float)
         means = [_grouped(values, index.ravel(), count) for values in (blocks.level, blocks.offset, blocks.covariance)]
         parts.append((np.full(len(key), number), count, *means))
     return Cells(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def singly(blocks: Blocks, picture: int) -> Cells:
+    """Each block as a cell of its own."""
+    each = np.full(len(blocks), picture)
+    return Cells(each, np.ones(len(blocks)), blocks.level, blocks.offset, blocks.covariance)
 
 
 def _grouped(values: FloatArray, index: NDArray[np.int64], count: FloatArray) -> FloatArray:

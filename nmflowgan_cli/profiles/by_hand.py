@@ -21,8 +21,8 @@ def by_hand(
 ) -> NoiseProfile:
     """The profile of two numbers: the variance of raw values in [0, 1] is shot * raw + read.
 
-    `iso`: where they hold; other ISOs follow physics. None where it is not known. `like`: a profile whose colours, light
-    and demosaicing are taken; by default those of a typical camera. Raises WeightsError for numbers beyond the schema.
+    `iso`: where they hold; other ISOs follow physics. None where it is not known. `like`: a profile whose colours,
+    light and demosaicing are taken; by default those of a typical camera. Raises WeightsError beyond the schema.
     """
     made = _parsed(name, {UNKNOWN if iso is None else str(iso): (shot, read)}, "hand", ())
     return made if like is None else replace(made, camera=replace(like.camera, noise=made.camera.noise))
