@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ MOST_BLOCKS = 12_000
 """Blocks of one picture, evenly spread, that are looked at."""
 CELL = 12.0
 """Side of a cell of colours, counts: blocks of one cell are taken together."""
+
+LEAST_VARIANCE = 0.1
+"""Counts squared; rounding alone gives 1/12."""
 
 
 @dataclass
@@ -29,6 +33,10 @@ class Blocks:
     """(N,) texture: variance of the 4x4 means about their plane, relative to what the noise makes of it."""
     texture: FloatArray
     """(N,) standard deviation of the clean picture, or of the 4x4 means, in counts."""
+
+    def variance(self) -> FloatArray:
+        """(N, 3) variance of the noise, at least `LEAST_VARIANCE`."""
+        return self.covariance[..., 0].diagonal(axis1=1, axis2=2).clip(LEAST_VARIANCE)
 
     def __len__(self) -> int:
         return len(self.level)
@@ -50,12 +58,12 @@ class Cells:
     covariance: FloatArray
 
 
-def _cut(picture: FloatArray) -> FloatArray:
+def _cut(picture: NDArray[np.uint8]) -> FloatArray:
     """(N, 16, 16, 3): an even choice of the blocks of (H, W, 3)."""
     rows, columns = (side // BLOCK for side in picture.shape[:2])
     blocks = picture[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK, CHANNELS)
     index = np.unique(np.linspace(0, rows * columns - 1, min(rows * columns, MOST_BLOCKS)).astype(int))
-    return blocks[index // columns, :, index % columns]
+    return blocks[index // columns, :, index % columns].astype(np.float64)
 
 
 def _planes(side: int) -> FloatArray:
@@ -84,8 +92,8 @@ def _covariances(rest: FloatArray) -> FloatArray:
 
 def blocks_of(noisy: NDArray[np.uint8], clean: NDArray[np.uint8] | None = None) -> Blocks:
     """Blocks of a noisy picture (H, W, 3), or of the noise over its clean partner of the same shape."""
-    seen = _cut(noisy.astype(np.float32))
-    under = np.zeros_like(seen) if clean is None else _cut(clean.astype(np.float32))
+    seen = _cut(noisy)
+    under = np.zeros_like(seen) if clean is None else _cut(clean)
     rest = _without_plane(seen - under)
     covariance = _covariances(rest).astype(np.float64)
     means = (seen if clean is None else under).reshape(len(seen), 4, 4, 4, 4, CHANNELS).mean((2, 4))
@@ -103,13 +111,19 @@ def inside(blocks: Blocks, low: float = 1.0, high: float = 250.0) -> NDArray[np.
 
 def cells_of(pictures: Sequence[Blocks]) -> Cells:
     """Blocks of each picture by cells of their mean colours."""
-    parts: list[tuple[NDArray[np.int64], ...]] = []
+    parts: list[tuple[NDArray[Any], ...]] = []
     for number, blocks in enumerate(pictures):
         key, index = np.unique((blocks.level // CELL).astype(int), axis=0, return_inverse=True)
         count = np.bincount(index.ravel(), minlength=len(key)).astype(float)
         means = [_grouped(values, index.ravel(), count) for values in (blocks.level, blocks.offset, blocks.covariance)]
         parts.append((np.full(len(key), number), count, *means))
     return Cells(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def singly(blocks: Blocks, picture: int) -> Cells:
+    """Each block as a cell of its own."""
+    each = np.full(len(blocks), picture)
+    return Cells(each, np.ones(len(blocks)), blocks.level, blocks.offset, blocks.covariance)
 
 
 def _grouped(values: FloatArray, index: NDArray[np.int64], count: FloatArray) -> FloatArray:

@@ -11,10 +11,12 @@ from nmflowgan_cli.metrics.moments import FloatArray
 from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.base import WHITE
 from nmflowgan_cli.models.srgb import to_linear
-from nmflowgan_cli.profiles.blocks import Cells
+from nmflowgan_cli.profiles.blocks import LEAST_VARIANCE, Cells
 from nmflowgan_cli.profiles.closed_form import BLOCK, Flat, Sensor, flat_noise
 
-STEPS = 12
+STEPS, TRIES = 12, 6
+TOLERANCE = 1e-4
+"""Change of every parameter at which a fit ends."""
 OFF_DIAGONAL = ~torch.eye(3, dtype=torch.bool)
 _OFF_DIAGONALS = torch.stack(
     [
@@ -28,6 +30,30 @@ _OFF_DIAGONALS = torch.stack(
 """What each entry off the diagonal changes: its own place and, since rows add up to 1, the diagonal; (6, 3, 3)."""
 FIXED = 13
 """Parameters of the camera; two of white balance for each picture follow."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Parameters that describe some pictures, and how well they are known."""
+
+    parameters: FloatArray
+    """Camera first, then ln of the gains of red and blue of each picture."""
+    covariance: FloatArray
+    pictures: int
+
+    @property
+    def errors(self) -> FloatArray:
+        """Standard errors of the parameters."""
+        return np.sqrt(self.covariance.diagonal())
+
+    @property
+    def white_balance(self) -> FloatArray:
+        """(pictures, 2) gains of red and blue relative to green."""
+        return np.exp(self.parameters[FIXED:].reshape(-1, 2))
+
+    def sensor(self) -> Sensor:
+        """The parameters of the simulator, a row of gains for each picture."""
+        return sensor_of(torch.from_numpy(self.parameters), torch.arange(self.pictures))
 
 
 @dataclass(frozen=True)
@@ -52,13 +78,39 @@ class Weights:
     """Mean noise, in standard deviations of the noise, all levels of a channel together."""
 
 
-def prior(pictures: int, matrix: Tensor) -> Prior:
-    """Typical phones; spreads by eye from published cameras."""
-    camera = [-5.5, 0.9, -0.04, 0.05, *bayer.LAPLACIAN_GAINS, *matrix[OFF_DIAGONAL].tolist()]
-    spread = [3.0, 0.6, 0.02, 0.05, 0.1, 0.1, 0.1, *6 * [0.15]]
-    balance = [math.log(1.85), math.log(1.9)]
-    mean = torch.tensor(camera + pictures * balance, dtype=torch.float64)
-    return Prior(mean, torch.tensor(spread + 2 * pictures * [0.2], dtype=torch.float64))
+WEIGHTS = Weights()
+
+TYPICAL = {
+    "ln shot": (-5.5, 3.0),
+    "ln read / shot²": (0.9, 0.6),
+    "floor": (-0.04, 0.02),
+    "black shift": (0.05, 0.05),
+    "gain of green": (bayer.LAPLACIAN_GAINS[0], 0.1),
+    "gain of red and blue at green": (bayer.LAPLACIAN_GAINS[1], 0.1),
+    "gain of red at blue": (bayer.LAPLACIAN_GAINS[2], 0.1),
+}
+"""Means and standard deviations of the camera's parameters before a picture is seen: typical phones."""
+TYPICAL_BALANCE = ((1.85, 1.9), 0.2)
+"""Gains of red and blue, and the standard deviation of their natural logarithms."""
+MATRIX_SPREAD = 0.15
+TYPICAL_CAMERA = ((1.0234, -0.2969, -0.2266), (-0.5625, 1.6328, -0.0469), (-0.0703, 0.2188, 0.6406))
+"""From XYZ: the first of the matrices of Brooks et al. (CVPR 2019)."""
+XYZ_OF_SRGB = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
+
+
+def typical_matrix() -> Tensor:
+    """Linear sRGB to the camera colours of a typical phone, (3, 3); rows add up to 1."""
+    matrix = torch.tensor(TYPICAL_CAMERA, dtype=torch.float64) @ torch.tensor(XYZ_OF_SRGB, dtype=torch.float64)
+    return matrix / matrix.sum(1, keepdim=True)
+
+
+def prior(pictures: int) -> Prior:
+    """What is held before `pictures` pictures of one camera are seen."""
+    means, spreads = zip(*TYPICAL.values(), strict=True)
+    (red, blue), balance_spread = TYPICAL_BALANCE
+    mean = [*means, *typical_matrix()[OFF_DIAGONAL].tolist(), *pictures * (math.log(red), math.log(blue))]
+    spread = [*spreads, *6 * (MATRIX_SPREAD,), *2 * pictures * (balance_spread,)]
+    return Prior(torch.tensor(mean, dtype=torch.float64), torch.tensor(spread, dtype=torch.float64))
 
 
 def sensor_of(parameters: Tensor, picture: Tensor) -> Sensor:
@@ -74,14 +126,15 @@ def sensor_of(parameters: Tensor, picture: Tensor) -> Sensor:
 class Problem:
     """Residuals of a fit: what was measured against the closed form, in tolerances, then priors."""
 
-    def __init__(self, cells: Cells, start: Prior, weights: Weights) -> None:
-        self.cells, self.prior = cells, start
+    def __init__(self, cells: Cells, weights: Weights = WEIGHTS, *, pictures: int | None = None) -> None:
+        self.pictures = pictures or int(cells.picture.max()) + 1
+        self.prior = prior(self.pictures)
         self.picture = torch.from_numpy(cells.picture)
         self.alone = bool(np.isnan(cells.offset).any())
         self.level = torch.from_numpy(cells.level)
         self.clean = self.level.clamp(0, WHITE)
         covariance = torch.from_numpy(cells.covariance)
-        self.variance = covariance[..., 0].diagonal(dim1=1, dim2=2).clamp_min(0.1)
+        self.variance = covariance[..., 0].diagonal(dim1=1, dim2=2).clamp_min(LEAST_VARIANCE)
         scale = self.variance.sqrt()
         self.correlation = covariance / (scale[:, :, None, None] * scale[:, None, :, None])
         self.offset = torch.from_numpy(cells.offset) / scale
@@ -123,28 +176,36 @@ class Problem:
         return torch.cat([pairs, difference[..., 1:].flatten(1)], 1) * self.by_correlation[:, None]
 
 
-def solve(problem: Problem) -> tuple[FloatArray, FloatArray]:
-    """Parameters and their covariance by Levenberg-Marquardt."""
-    parameters, damping = problem.prior.mean.clone(), 1e-3
-    parameters[0] = start_of(problem)
-    jacobian = torch.func.jacfwd(problem.residuals)
+def solve(problem: Problem, start: FloatArray | None = None) -> Fit:
+    """The least squares by Levenberg-Marquardt, from `start` or from a typical phone."""
+    parameters = _start(problem) if start is None else torch.from_numpy(start)
+    jacobian, damping = torch.func.jacfwd(problem.residuals), 1e-3
     for _ in range(STEPS):
         problem.settle(parameters)
         residuals, slopes = problem.residuals(parameters), jacobian(parameters)
-        hessian, gradient = slopes.T @ slopes, slopes.T @ residuals
-        for _ in range(6):
-            step = torch.linalg.solve(hessian + damping * torch.diag(hessian.diagonal()), gradient)
-            trial = parameters - step
-            if float(problem.residuals(trial).square().sum()) < float(residuals.square().sum()):
-                parameters, damping = trial, damping / 5
-                break
-            damping *= 8
+        moved, damping = _step(problem, parameters, residuals, slopes, damping)
+        if float((moved - parameters).abs().max()) < TOLERANCE:
+            break
+        parameters = moved
     slopes = jacobian(parameters)
-    return parameters.numpy(), torch.linalg.inv(slopes.T @ slopes).numpy()
+    return Fit(parameters.numpy(), torch.linalg.inv(slopes.T @ slopes).numpy(), problem.pictures)
 
 
-def start_of(problem: Problem) -> Tensor:
-    """ln of shot noise that gives green its variance, other parameters being typical."""
+def _step(
+    problem: Problem, parameters: Tensor, residuals: Tensor, slopes: Tensor, damping: float
+) -> tuple[Tensor, float]:
+    """Better parameters, or the same ones, and the damping of the next step."""
+    hessian, gradient = slopes.T @ slopes, slopes.T @ residuals
+    for _ in range(TRIES):
+        moved = parameters - torch.linalg.solve(hessian + damping * torch.diag(hessian.diagonal()), gradient)
+        if float(problem.residuals(moved).square().sum()) < float(residuals.square().sum()):
+            return moved, damping / 5
+        damping *= 8
+    return parameters, damping
+
+
+def _start(problem: Problem) -> Tensor:
+    """A typical phone, with the shot noise that gives green its variance."""
     grid = torch.linspace(-10, -2, 33, dtype=torch.float64)
     misfit = []
     for value in grid:
@@ -152,4 +213,6 @@ def start_of(problem: Problem) -> Tensor:
         parameters[0] = value
         ratio = (problem.predicted(parameters).variance / problem.variance).log()[:, 1]
         misfit.append((ratio * problem.by_curve).square().sum())
-    return grid[torch.stack(misfit).argmin()]
+    parameters = problem.prior.mean.clone()
+    parameters[0] = grid[torch.stack(misfit).argmin()]
+    return parameters
