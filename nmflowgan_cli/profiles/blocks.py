@@ -15,6 +15,11 @@ MOST_BLOCKS = 12_000
 CELL = 12.0
 """Side of a cell of colours, counts: blocks of one cell are taken together."""
 
+Picture = NDArray[np.uint8] | FloatArray
+BLACK, SATURATED = 1.0, 250.0
+"""Mean counts at which a block no longer shows the noise of all channels."""
+LEAST_BLOCKS = 12
+"""Blocks that an estimate needs."""
 LEAST_VARIANCE = 0.1
 """Counts squared; rounding alone gives 1/12."""
 
@@ -29,10 +34,8 @@ class Blocks:
     """(N, 3) mean noise; NaN without a clean picture."""
     covariance: FloatArray
     """(N, 3, 3, shifts) covariance of the noise after its plane was taken away."""
-    coarse: FloatArray
-    """(N,) texture: variance of the 4x4 means about their plane, relative to what the noise makes of it."""
     texture: FloatArray
-    """(N,) standard deviation of the clean picture, or of the 4x4 means, in counts."""
+    """(N,) standard deviation of the 4x4 means of green about their plane, of the clean picture if there is one."""
 
     def variance(self) -> FloatArray:
         """(N, 3) variance of the noise, at least `LEAST_VARIANCE`."""
@@ -58,7 +61,7 @@ class Cells:
     covariance: FloatArray
 
 
-def _cut(picture: NDArray[np.uint8]) -> FloatArray:
+def _cut(picture: Picture) -> FloatArray:
     """(N, 16, 16, 3): an even choice of the blocks of (H, W, 3)."""
     rows, columns = (side // BLOCK for side in picture.shape[:2])
     blocks = picture[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK, CHANNELS)
@@ -90,23 +93,15 @@ def _covariances(rest: FloatArray) -> FloatArray:
     return np.stack(found, -1)
 
 
-def blocks_of(noisy: NDArray[np.uint8], clean: NDArray[np.uint8] | None = None) -> Blocks:
-    """Blocks of a noisy picture (H, W, 3), or of the noise over its clean partner of the same shape."""
+def blocks_of(noisy: Picture, clean: Picture | None = None) -> Blocks:
+    """Blocks of a noisy picture (H, W, 3) in counts, or of the noise over its clean partner of the same shape."""
     seen = _cut(noisy)
     under = np.zeros_like(seen) if clean is None else _cut(clean)
-    rest = _without_plane(seen - under)
-    covariance = _covariances(rest).astype(np.float64)
-    means = (seen if clean is None else under).reshape(len(seen), 4, 4, 4, 4, CHANNELS).mean((2, 4))
-    coarse = _without_plane(means)[..., 1].var((1, 2))
-    level = means.mean((1, 2)).astype(np.float64)
-    offset = np.full_like(level, np.nan) if clean is None else (seen - under).mean((1, 2)).astype(np.float64)
-    relative = coarse / np.maximum(covariance[:, 1, 1, 0], 0.1)
-    return Blocks(level, offset, covariance, relative.astype(np.float64), np.sqrt(coarse).astype(np.float64))
-
-
-def inside(blocks: Blocks, low: float = 1.0, high: float = 250.0) -> NDArray[np.bool_]:
-    """Blocks in which no channel is black or saturated."""
-    return (blocks.level.min(1) > low) & (blocks.level.max(1) < high)
+    scene = seen if clean is None else under
+    means = scene.reshape(len(scene), 4, BLOCK // 4, 4, BLOCK // 4, CHANNELS).mean((2, 4))
+    offset = np.full((len(seen), CHANNELS), np.nan) if clean is None else (seen - under).mean((1, 2))
+    texture = _without_plane(means)[..., 1].std((1, 2))
+    return Blocks(means.mean((1, 2)), offset, _covariances(_without_plane(seen - under)), texture)
 
 
 def cells_of(pictures: Sequence[Blocks]) -> Cells:

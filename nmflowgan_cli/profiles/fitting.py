@@ -138,7 +138,8 @@ class Problem:
         scale = self.variance.sqrt()
         self.correlation = covariance / (scale[:, :, None, None] * scale[:, None, :, None])
         self.offset = torch.from_numpy(cells.offset) / scale
-        self._weigh(torch.from_numpy(cells.number), weights)
+        self.number = torch.from_numpy(cells.number)
+        self._weigh(self.number, weights)
 
     def _weigh(self, number: Tensor, weights: Weights) -> None:
         sampling = 4 / (BLOCK**2 * number)

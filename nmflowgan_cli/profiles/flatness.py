@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nmflowgan_cli.errors import ProfileError
 from nmflowgan_cli.metrics.moments import FloatArray
 from nmflowgan_cli.profiles.blocks import Blocks, cells_of, singly
+from nmflowgan_cli.profiles.closed_form import BLOCK
 from nmflowgan_cli.profiles.fitting import Fit, Problem, solve
 
 PARTS, BLOCKS_PER_PART = 12, 20
@@ -26,13 +28,19 @@ SPREAD = 0.11
 KEPT = 2.0
 """Standard deviations on either side that are kept."""
 
+LEAST_FLAT = 5
+ADVICE = "too textured to tell noise from structure: give a picture with smooth areas"
 
-def fit_flat(pictures: Sequence[Blocks]) -> tuple[Fit, list[Blocks]]:
-    """The fit to noisy pictures alone, and the blocks that it rests on."""
+
+def fit_flat(pictures: Sequence[Blocks], names: Sequence[str]) -> tuple[Fit, list[Blocks]]:
+    """The fit to pictures, and their blocks that it rests on; ProfileError for a picture without flat areas."""
     chosen = [blocks.chosen(_flattest(blocks)) for blocks in pictures]
     fit = solve(Problem(cells_of(chosen)))
     for _ in range(ROUNDS):
         chosen = [blocks.chosen(_like_noise(blocks, number, fit)) for number, blocks in enumerate(pictures)]
+        for blocks, name in zip(chosen, names, strict=False):
+            if len(blocks) < LEAST_FLAT:
+                raise ProfileError(f"{name}: {len(blocks)} flat blocks of {BLOCK}x{BLOCK} pixels", ADVICE)
         fit = solve(Problem(cells_of(chosen)), fit.parameters)
     return fit, chosen
 
