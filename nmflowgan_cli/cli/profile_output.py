@@ -63,8 +63,10 @@ def _rendering(profile: NoiseProfile) -> Iterator[tuple[str, str]]:
         between = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
         yield name, between + _uncertain(profile, "white_balance")
     for number, row in enumerate(camera.matrix):
-        yield "colour matrix" if not number else "", "  ".join(f"{value:7.3f}" for value in row)
-    yield "demosaicing gains", "  ".join(f"{value:.3g}" for value in camera.laplacian_gains)
+        values = "  ".join(f"{value:7.3f}" for value in row)
+        yield ("", values) if number else ("colour matrix", values + _uncertain(profile, "matrix"))
+    gains = "  ".join(f"{value:.3g}" for value in camera.laplacian_gains)
+    yield "demosaicing gains", gains + _uncertain(profile, "laplacian_gains")
     yield "floor", f"{camera.floor:.3g}{_uncertain(profile, 'floor')}"
     yield "black shift", f"{camera.black_shift:.3g}{_uncertain(profile, 'black_shift')}"
 

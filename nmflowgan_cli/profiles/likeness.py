@@ -39,9 +39,11 @@ def like(paths: Sequence[Path], *, camera: str = "", iso: int | None = None, see
 
 def from_shots(paths: Sequence[Path], *, camera: str = "", iso: int | None = None, seed: int = 0) -> NoiseProfile:
     """The profile of a burst: shots of one still scene; as `like`."""
-    from nmflowgan_cli.profiles.estimate import from_burst  # pyright: ignore[reportMissingImports]
+    from nmflowgan_cli.profiles.estimate import from_burst
 
     pictures, shot = _opened(paths, camera, iso)
+    if all(map(_is_grey, pictures)):
+        raise UsageError("a burst of grey pictures", "without --burst they make a profile, too")
     return from_burst(pictures, _references(paths), name=shot.camera, iso=shot.iso, seed=seed)
 
 
@@ -63,6 +65,8 @@ def of_pairs(
         told = ", ".join(map(str, conditions)) or "none that is asked for"
         raise UsageError(f"{data} holds pairs of {told}", "choose one of each by --camera and --iso")
     known, taken = conditions[0], [(pair.name, *pair.load()) for pair in chosen[:MOST_PAIRS]]
+    if all(_is_grey(noisy) for _, _, noisy in taken):
+        raise UsageError(f"{data} holds grey pictures", "the noisy ones alone make a profile: profile fit PICTURES")
     return from_pairs(
         [clean for _, clean, _ in taken],
         [noisy for _, _, noisy in taken],

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from fakes import photograph
 from PIL import Image
 from profile_examples import UNKNOWN, WHOLE
+from raw_files import dng
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.profiles import default_isp
@@ -21,8 +21,6 @@ from nmflowgan_cli.profiles.files import read_profile, write_profile
 from nmflowgan_cli.synthesis.engine import synthesize
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-MATRIX = 7866, -2108, -555, -4869, 12483, 2681, -1176, 2069, 7501
-"""XYZ to camera colours, in ten thousandths."""
 MAKE, MODEL, EXIF, ISO = 271, 272, 34665, 34855
 
 
@@ -193,25 +191,6 @@ def test_mistakes_are_one_line(arguments: tuple[str, ...], code: int, problem: s
     assert problem in done.stderr
     assert done.stderr.count("\n") == 1
     assert not Path("out").exists()
-
-
-def dng(path: Path, noise: tuple[float, ...]) -> None:
-    """A DNG without pixels: camera, ISO, colour matrix, white balance, noise."""
-    tags = [
-        (MODEL, 2, b"NIKON D800\0"),
-        (ISO, 3, struct.pack("<H", 1600)),
-        (50721, 10, struct.pack("<18i", *(part for value in MATRIX for part in (value, 10000)))),
-        (50728, 5, struct.pack("<6I", 50, 100, 100, 100, 80, 100)),
-        (51041, 12, struct.pack(f"<{len(noise)}d", *noise)),
-    ]
-    sizes = {2: 1, 3: 2, 5: 8, 10: 8, 12: 8}
-    place = 8 + 2 + 12 * len(tags) + 4
-    entries, data = b"", b""
-    for tag, kind, value in tags:
-        where = value.ljust(4, b"\0") if len(value) <= 4 else struct.pack("<I", place + len(data))
-        entries += struct.pack("<HHI", tag, kind, len(value) // sizes[kind]) + where
-        data += value if len(value) > 4 else b""
-    path.write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + b"\0" * 4 + data)
 
 
 def test_profiles_without_pictures() -> None:
