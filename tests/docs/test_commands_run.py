@@ -80,13 +80,13 @@ def pair(clean: Path, noisy: Path, seed: int, deviation: float) -> None:
 
 def pairs(folder: Path, conditions: list[tuple[str, int]]) -> None:
     """Three scenes of each camera and ISO with a manifest; the last scene is held out."""
-    rows = ["clean,noisy,camera,iso,scene,split"]
+    rows = ["clean,noisy,camera,iso,scene,split,noise"]
     for camera, iso in conditions:
         for number, split in enumerate(("train", "train", "val")):
             scene = f"{camera}-{iso}-{number}"
             names = f"clean-{scene}.png", f"noisy-{scene}.png"
             pair(folder / names[0], folder / names[1], number, 6.0)
-            rows.append(f"{names[0]},{names[1]},{camera},{iso},{scene},{split}")
+            rows.append(f"{names[0]},{names[1]},{camera},{iso},{scene},{split},real")
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
 
 
