@@ -49,7 +49,7 @@ Profile = Annotated[
 ]
 Rendered = Annotated[
     str,
-    typer.Option(metavar="plain", help="Take a camera that no weights know from the table, see nmflowgan cameras."),
+    typer.Option(help="plain: a camera by name, of pictures made from raw; camera: --like is a camera's own JPEG."),
 ]
 RelativeTo = Annotated[
     Path | None,

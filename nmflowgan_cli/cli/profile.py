@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nmflowgan_cli.cli import options
+from nmflowgan_cli.cli.train_options import Rendering
 from nmflowgan_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ def fit(
         str, typer.Option("--camera", "-c", help="Name of the camera; of --pairs, the one to take.  [default: by EXIF]")
     ] = "",
     iso: Iso = None,
+    rendered: Annotated[
+        Rendering,
+        typer.Option(help="plain: from raw, without denoising; camera: the camera's own JPEGs.", show_default=True),
+    ] = Rendering.plain,
     split: Annotated[str, typer.Option(help="Pairs to take: all, train, val, or scenes: 003,007.")] = "all",
     seed: options.Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
@@ -74,12 +79,17 @@ def fit(
     if pairs:
         if burst:
             raise UsageError("--burst is for pictures, not for --pairs", "leave one of them out")
-        profile = of_pairs(pairs, split=split, camera=camera, iso=iso, seed=seed)
+        profile = of_pairs(pairs, split=split, camera=camera, iso=iso, rendered=rendered.value, seed=seed)
     else:
         from nmflowgan_cli.synthesis.inputs import find_pictures
 
         paths = [source.path for source in find_pictures(pictures or [])]
-        profile = (from_shots if burst else like)(paths, camera=camera, iso=iso, seed=seed)
+        if burst:
+            if rendered != Rendering.plain:
+                raise UsageError("--rendered camera is for pictures and pairs", "leave out --burst")
+            profile = from_shots(paths, camera=camera, iso=iso, seed=seed)
+        else:
+            profile = like(paths, camera=camera, iso=iso, rendered=rendered.value, seed=seed)
     _write(output, profile, quiet=quiet, seconds=time.monotonic() - begin)
 
 

@@ -59,6 +59,9 @@ def _rendering(profile: NoiseProfile) -> Iterator[tuple[str, str]]:
         yield "mosaic", "none: a single channel"
         yield "blur", f"{profile.blur:.3g} pixels"
         return
+    if profile.rendering:
+        yield "rendered by", "the camera: noise by its statistics, as strength and correlation"
+        yield "", "(what follows is plain physics, which is not used)"
     for name, (low, high) in zip(("red gain", "blue gain"), camera.white_balance, strict=True):
         between = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
         yield name, between + _uncertain(profile, "white_balance")

@@ -73,13 +73,15 @@ class RenderedNoise(NoiseModel):
     def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: Any = None) -> Tensor:
         """See `NoiseModel.sample`."""
         coloured = functional.conv2d(fields.latent, self.kernel, padding=self.kernel.shape[2] // 2)
-        return clean + coloured * (log_variance(clean, self.strength) / 2 + self._log_variation(fields.uniform)).exp()
+        # In float64: the last bits of these filters depend on the size of the window, and rounding would show them.
+        log_strength = log_variance(clean.double(), self.strength.double()) / 2
+        return clean + coloured * (log_strength + self._log_variation(fields.uniform.double())).float().exp()
 
     def _log_variation(self, uniform: Tensor) -> Tensor:
         """ln(strength) of each place, (N, 1, H, W), of uniform fields; the mean variance stays."""
         normal = torch.special.ndtri(uniform[:, :1].clamp_min(1e-7))
         for window in (self.window[:, None], self.window[None]):
-            normal = functional.conv2d(normal, window[None, None], padding="same")
+            normal = functional.conv2d(normal, window[None, None].to(normal), padding="same")
         return self.variation * normal - self.variation**2
 
 

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from nmflowgan_cli.errors import WeightsError
 from nmflowgan_cli.files import write_whole
 from nmflowgan_cli.models.isp import CameraProfile
+from nmflowgan_cli.models.rendered import Rendering
 from nmflowgan_cli.profiles.profile import NoiseProfile, Reference, Way
 
 FORMAT, VERSION = "nmflowgan-profile", 1
@@ -26,6 +27,8 @@ UNKNOWN = "unknown"
 """The key of noise whose ISO is not known."""
 NOMINAL_ISO = 100
 """Where `CameraProfile.noise` keeps noise whose ISO is not known."""
+KERNEL = 15
+"""Longest side of a rendering's kernel."""
 DIGITS = 6
 """Significant digits of the numbers in a file."""
 
@@ -40,6 +43,11 @@ _Colour = Annotated[float, Meta(ge=-8, le=8)]
 _Row = tuple[_Colour, _Colour, _Colour]
 _Weight = Annotated[float, Meta(ge=-4, le=4)]
 _Iso = Annotated[str, Meta(pattern=rf"^([1-9][0-9]{{0,5}}|{UNKNOWN})$")]
+_Term = Annotated[float, Meta(ge=-100, le=100)]
+_Terms = tuple[_Term, _Term, _Term, _Term, _Term, _Term, _Term]
+_Taps = Annotated[tuple[Annotated[float, Meta(ge=-8, le=8)], ...], Meta(min_length=1, max_length=KERNEL)]
+_Plane = Annotated[tuple[_Taps, ...], Meta(min_length=1, max_length=KERNEL)]
+_Sources = tuple[_Plane, _Plane, _Plane]
 _Error = Annotated[float, Meta(ge=0, le=1e6)]
 
 
@@ -63,6 +71,17 @@ class _Reference(Struct, forbid_unknown_fields=True):
     white_balance: _Gains | None = None
 
 
+class _Rendering(Struct, forbid_unknown_fields=True):
+    strength: tuple[_Terms, _Terms, _Terms]
+    kernel: tuple[_Sources, _Sources, _Sources]
+    variation: Annotated[float, Meta(ge=0, le=2)]
+
+    def __post_init__(self) -> None:
+        sides = {(len(plane), len(row)) for sources in self.kernel for plane in sources for row in plane}
+        if len(sides) != 1 or any(side % 2 == 0 for side in next(iter(sides))):
+            raise ValueError("kernel: all planes have the same odd sides")
+
+
 class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
     """The schema. Its defaults are a typical camera: the means of the five phones of data/camera_profiles.json."""
 
@@ -78,6 +97,7 @@ class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
     black_shift: Annotated[float, Meta(ge=-10, le=10)] = 0.05
     mosaic: bool = True
     blur: Annotated[float, Meta(ge=0, le=4)] = 0.0
+    rendering: _Rendering | None = None
     levels: Annotated[list[_Levels], Meta(max_length=3)] = []
     texture: Annotated[float, Meta(ge=0, le=255)] | None = None
     references: Annotated[list[_Reference], Meta(max_length=1000)] = []
@@ -91,6 +111,10 @@ class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
             raise ValueError(f"noise: {UNKNOWN!r} stands alone, without ISOs beside it")
         if self.mosaic and self.blur:
             raise ValueError("blur: only without a mosaic")
+        if self.rendering and not self.mosaic:
+            raise ValueError("rendering: only with a mosaic")
+        if self.rendering and len(self.noise) > 1:
+            raise ValueError("rendering: of a single ISO")
         if any(abs(sum(row) - 1) > 0.01 for row in self.matrix):
             raise ValueError("matrix: each row must sum to 1, so that grey stays grey")
         if abs(_determinant(self.matrix)) < 0.02:
@@ -157,6 +181,7 @@ def profile_bytes(profile: NoiseProfile) -> bytes:
         "way": profile.way,
         "noise": {iso: {"shot": shot, "read": read} for iso, (shot, read) in noise.items()},
         **(_rendering(camera) if profile.mosaic else {"mosaic": False, "blur": profile.blur}),
+        **({} if profile.rendering is None else {"rendering": asdict(profile.rendering)}),
         "levels": profile.levels,
         "texture": profile.texture,
         "references": [asdict(reference) for reference in profile.references],
@@ -203,7 +228,7 @@ def _rounded(value: Any) -> Any:
 
 def _profile(document: _Document) -> NoiseProfile:
     known = UNKNOWN not in document.noise
-    balance = document.white_balance
+    balance, rendering = document.white_balance, document.rendering
     camera = CameraProfile(
         noise={int(iso) if known else NOMINAL_ISO: (one.shot, one.read) for iso, one in document.noise.items()},
         matrix=document.matrix,
@@ -221,6 +246,7 @@ def _profile(document: _Document) -> NoiseProfile:
         uncertainty=document.uncertainty,
         levels=tuple(document.levels),
         texture=document.texture,
+        rendering=rendering and Rendering(rendering.strength, rendering.kernel, rendering.variation),
         mosaic=document.mosaic,
         blur=document.blur,
         remarks=tuple(document.remarks),

@@ -1,6 +1,7 @@
 """Profiles of the noise in pictures, bursts and pairs: reading, camera and ISO, then the estimator."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,15 +11,21 @@ from nmflowgan_cli.data.manifest import written_camera
 from nmflowgan_cli.data.reading import Paired, allot, of_camera, read_paired
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import Bytes, Picture, read
+from nmflowgan_cli.models.rendered import Rendering
 from nmflowgan_cli.profiles.exif import Shot, shot_of
 from nmflowgan_cli.profiles.profile import NoiseProfile, Reference
+from nmflowgan_cli.profiles.rendered import rendering_of_pairs, rendering_of_pictures
 
 MOST_PICTURES = 100
 """References that are read at a time, whole."""
 MOST_PAIRS = 32
+PLAIN, CAMERA = "plain", "camera"
+"""Renderings: from raw without denoising, or by the camera itself."""
 
 
-def like(paths: Sequence[Path], *, camera: str = "", iso: int | None = None, seed: int = 0) -> NoiseProfile:
+def like(
+    paths: Sequence[Path], *, camera: str = "", iso: int | None = None, rendered: str = PLAIN, seed: int = 0
+) -> NoiseProfile:
     """The profile of the camera that took these noisy pictures, from them alone; without a mosaic if they are grey.
 
     `camera`, `iso`: where EXIF does not say them, or says them wrongly. Raises UsageError for pictures of several
@@ -34,7 +41,8 @@ def like(paths: Sequence[Path], *, camera: str = "", iso: int | None = None, see
         return from_grey(pictures, _references(paths), name=shot.camera, iso=shot.iso)
     if any(grey):
         raise UsageError(f"{paths[grey.index(True)].name} is grey, and others are not", "a profile for each kind")
-    return from_pictures(pictures, _references(paths), name=shot.camera, iso=shot.iso, seed=seed)
+    found = from_pictures(pictures, _references(paths), name=shot.camera, iso=shot.iso, seed=seed)
+    return _rendered(found, rendered, lambda: rendering_of_pictures(pictures))
 
 
 def from_shots(paths: Sequence[Path], *, camera: str = "", iso: int | None = None, seed: int = 0) -> NoiseProfile:
@@ -48,7 +56,13 @@ def from_shots(paths: Sequence[Path], *, camera: str = "", iso: int | None = Non
 
 
 def of_pairs(
-    data: Path, *, split: str = "all", camera: str = "", iso: int | None = None, seed: int = 0
+    data: Path,
+    *,
+    split: str = "all",
+    camera: str = "",
+    iso: int | None = None,
+    rendered: str = PLAIN,
+    seed: int = 0,
 ) -> NoiseProfile:
     """The profile of pairs of one camera and ISO, of whatever data `read_paired` reads; at most MOST_PAIRS of them.
 
@@ -57,8 +71,8 @@ def of_pairs(
     from nmflowgan_cli.profiles.estimate import from_pairs
 
     condition = Condition(written_camera(camera), iso) if camera and iso else None
-    found, usual = read_paired(data, condition=condition)
-    chosen = _of_split(of_camera(found, camera), usual, split)
+    pairs, usual = read_paired(data, condition=condition)
+    chosen = _of_split(of_camera(pairs, camera), usual, split)
     chosen = [pair for pair in chosen if iso in (None, pair.condition.iso)]
     conditions = list(dict.fromkeys(pair.condition for pair in chosen))
     if len(conditions) != 1:
@@ -67,14 +81,21 @@ def of_pairs(
     known, taken = conditions[0], [(pair.name, *pair.load()) for pair in chosen[:MOST_PAIRS]]
     if all(_is_grey(noisy) for _, _, noisy in taken):
         raise UsageError(f"{data} holds grey pictures", "the noisy ones alone make a profile: profile fit PICTURES")
-    return from_pairs(
-        [clean for _, clean, _ in taken],
-        [noisy for _, _, noisy in taken],
+    clean, noisy = [clean for _, clean, _ in taken], [noisy for _, _, noisy in taken]
+    found = from_pairs(
+        clean,
+        noisy,
         [Reference(name[-100:], sha256(noisy.tobytes()).hexdigest()) for name, _, noisy in taken],
         name=CAMERA_NAMES.get(known.camera, known.camera),
         iso=known.iso or None,
         seed=seed,
     )
+    return _rendered(found, rendered, lambda: rendering_of_pairs(clean, noisy))
+
+
+def _rendered(profile: NoiseProfile, how: str, estimate: Callable[[], Rendering]) -> NoiseProfile:
+    """The profile, with the rendering of a camera's own pictures if it is asked for."""
+    return replace(profile, rendering=estimate()) if how == CAMERA else profile
 
 
 def _of_split(pairs: Sequence[Paired], usual: str, split: str) -> Sequence[Paired]:

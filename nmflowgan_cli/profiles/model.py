@@ -10,6 +10,7 @@ from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.metrics.moments import FloatArray
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.models.isp import CameraProfile, ISPNoise
+from nmflowgan_cli.models.rendered import RenderedNoise, Rendering
 from nmflowgan_cli.profiles.profile import NoiseProfile
 
 STOPS = 4
@@ -54,10 +55,24 @@ class ProfileNoise(ISPNoise):
         return beyond(self.profile, rgb, condition)
 
 
+class ProfileRendering(RenderedNoise):
+    """The noise of a profile that has a rendering."""
+
+    def __init__(self, profile: NoiseProfile, rendering: Rendering) -> None:
+        super().__init__(rendering, vocabulary_of(profile))
+        self.profile = profile
+
+    def extrapolated(self, rgb: Bytes, condition: Condition) -> Mapping[str, float]:
+        """See `NoiseModel.extrapolated`."""
+        return beyond(self.profile, rgb, condition)
+
+
 def model_of(profile: NoiseProfile) -> NoiseModel:
     """The noise model of a profile."""
     from nmflowgan_cli.profiles.mono import MonoNoise
 
+    if profile.rendering is not None:
+        return ProfileRendering(profile, profile.rendering)
     return ProfileNoise(profile) if profile.mosaic else MonoNoise(profile)
 
 
@@ -77,8 +92,11 @@ def vocabulary_of(profile: NoiseProfile) -> Vocabulary:
     name = profile.name
     if not profile.iso_known:
         return Vocabulary((name,), (UNKNOWN_ISO,), {name: {UNKNOWN_ISO: 1}}, any_camera=True)
-    known, reached = sorted(profile.camera.noise), sorted(extended(profile.camera).noise)
+    known = sorted(profile.camera.noise)
     trained = {name: dict.fromkeys(known, 1)}
+    if profile.rendering is not None:  # what a camera's denoising does at another ISO is not physics
+        return Vocabulary((name,), tuple(known), trained, any_camera=True)
+    reached = sorted(extended(profile.camera).noise)
     return Vocabulary((name,), tuple(known), trained, reach={name: (reached[0], reached[-1])}, any_camera=True)
 
 

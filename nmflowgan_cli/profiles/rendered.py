@@ -112,7 +112,7 @@ def _scored(design: FloatArray, squares: FloatArray, certainty: float) -> FloatA
     for _ in range(SCORING_STEPS):
         ratio = squares / np.exp(np.clip(design @ found, -6, 9))
         found = found + np.linalg.solve(information, design.T @ (ratio - 1) / 2 - prior * (found - typical))
-    return found
+    return np.asarray(found, np.float64)
 
 
 def _pair_unit(clean: Tensor, noisy: Tensor, strength: FloatArray) -> Unit:

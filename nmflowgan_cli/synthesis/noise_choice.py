@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nmflowgan_cli.profiles.profile import NoiseProfile
 
 PLAIN = "plain"
+CAMERA = "camera"
 GAINS = 0.1, 16.0
 """The lowest and highest gain of red and blue relative to green."""
 
@@ -29,7 +30,8 @@ class NoiseChoice:
     like: tuple[str, ...] = ()
     """Noisy pictures, or folders or patterns of them."""
     rendered: str = ""
-    """"plain": cameras that no plainly rendered weights know are taken from the table of cameras; "" for none of it."""
+    """"plain": cameras that no plainly rendered weights know are taken from the table of cameras; "camera": the
+    pictures to be like were rendered by the camera itself; "" for none of it."""
     white_balance: str = ""
     """"R,B": gains relative to green, for profiles; "" to draw it for each picture as the profile says."""
     cache_dir: Path | None = None
@@ -39,12 +41,12 @@ class NoiseChoice:
         named = [flag for flag, value in given.items() if value]
         if len(named) > 1:
             raise UsageError(f"{' and '.join(named)} both say which noise", "leave one of them out")
-        if self.rendered not in ("", PLAIN):
-            raise UsageError(
-                f"unknown rendering {self.rendered!r}", "plain, the only one that the table of cameras knows"
-            )
-        if self.rendered and named:
-            raise UsageError(f"--rendered is for cameras by name, not for {named[0]}", "leave one of them out")
+        if self.rendered not in ("", PLAIN, CAMERA):
+            raise UsageError(f"unknown rendering {self.rendered!r}", f"{PLAIN}, or with --like {CAMERA}")
+        if self.rendered and named and named != ["--like"]:
+            raise UsageError(f"--rendered is for cameras by name and --like, not {named[0]}", "leave one of them out")
+        if self.rendered == CAMERA and not self.like:
+            raise UsageError(f"--rendered {CAMERA} is for --like", f"the table of cameras knows {PLAIN} alone")
 
     @property
     def of_profile(self) -> bool:
@@ -100,10 +102,10 @@ class NoiseChoice:
             digests = [sha256(path) for path in paths]
         except OSError as error:
             raise UsageError(f"cannot read {error.filename}: {error.strerror}") from None
-        found = _kept(resumed, digests)
+        found = _kept(resumed, digests, rendered=self.rendered == CAMERA)
         if found is None:
             begin = time.monotonic()
-            found = of_profile(like(paths))
+            found = of_profile(like(paths, rendered=self.rendered))
             told = f"{len(paths)} pictures" if len(paths) > 1 else paths[0].name
             notice(f"estimated the noise of {told} in {time.monotonic() - begin:.1f} seconds")
         _tell(found)
@@ -143,14 +145,15 @@ def _of_table(names: Sequence[str]) -> Weights:
     return replace(found, vocabulary=replace(found.vocabulary, names={camera.name: names[0]}))
 
 
-def _kept(folder: Path | None, digests: Sequence[str]) -> Weights | None:
-    """The profile of these pictures beside the manifest of an earlier run, if there is one."""
+def _kept(folder: Path | None, digests: Sequence[str], *, rendered: bool) -> Weights | None:
+    """The profile of these pictures, of this kind, beside the manifest of an earlier run, if there is one."""
     for path in sorted(folder.glob("profile-*.json")) if folder else ():
         try:
             found = profile_file(path)
         except NmflowganError:
             continue
-        if list(found.references) == list(digests):
+        kind = (b'"rendering":' in (found.profile or b"")) == rendered
+        if kind and list(found.references) == list(digests):
             return replace(found, path=None)
     return None
 

@@ -36,7 +36,13 @@ def test_every_field_of_the_record_is_in_the_file() -> None:
     plain = parse_profile(written(), "plain")
     for part, default in ((WHOLE, plain), (WHOLE.camera, plain.camera)):
         for field in dataclasses.fields(part):
-            if field.name not in ("iso_known", "camera", "mosaic", "blur"):  # see test_mono.py
+            if field.name not in (
+                "iso_known",
+                "camera",
+                "mosaic",
+                "blur",
+                "rendering",
+            ):  # see test_mono.py and test_rendering.py
                 assert getattr(part, field.name) != getattr(default, field.name), f"WHOLE does not try {field.name}"
 
 
