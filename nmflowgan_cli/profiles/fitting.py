@@ -14,6 +14,7 @@ from nmflowgan_cli.models.srgb import to_linear
 from nmflowgan_cli.profiles.blocks import LEAST_VARIANCE, Cells
 from nmflowgan_cli.profiles.closed_form import BLOCK, Flat, Sensor, flat_noise
 
+DIFFERENCE = 1e-4
 STEPS, TRIES = 12, 6
 TOLERANCE = 1e-4
 """Change of every parameter at which a fit ends."""
@@ -180,16 +181,23 @@ class Problem:
 def solve(problem: Problem, start: FloatArray | None = None) -> Fit:
     """The least squares by Levenberg-Marquardt, from `start` or from a typical phone."""
     parameters = _start(problem) if start is None else torch.from_numpy(start)
-    jacobian, damping = torch.func.jacfwd(problem.residuals), 1e-3
+    damping = 1e-3
     for _ in range(STEPS):
         problem.settle(parameters)
-        residuals, slopes = problem.residuals(parameters), jacobian(parameters)
+        residuals, slopes = problem.residuals(parameters), _slopes(problem, parameters)
         moved, damping = _step(problem, parameters, residuals, slopes, damping)
         if float((moved - parameters).abs().max()) < TOLERANCE:
             break
         parameters = moved
-    slopes = jacobian(parameters)
+    slopes = _slopes(problem, parameters)
     return Fit(parameters.numpy(), torch.linalg.inv(slopes.T @ slopes).numpy(), problem.pictures)
+
+
+def _slopes(problem: Problem, parameters: Tensor) -> Tensor:
+    """Derivatives of the residuals, by central differences: torch.func would take longer to load than this to run."""
+    steps = DIFFERENCE * torch.eye(len(parameters), dtype=parameters.dtype)
+    columns = [problem.residuals(parameters + step) - problem.residuals(parameters - step) for step in steps]
+    return torch.stack(columns, 1) / (2 * DIFFERENCE)
 
 
 def _step(
