@@ -74,7 +74,7 @@ def test_the_closed_form_is_what_the_simulator_draws(camera: str, iso: int) -> N
     shown = noisy.clamp(0, 255).round().byte().permute(0, 2, 3, 1).numpy()
     expected = closed_form(profile, iso, COLOURS)
     for number, (picture, colour) in enumerate(zip(shown, COLOURS, strict=True)):
-        blocks = blocks_of(picture, np.broadcast_to(np.uint8(colour), picture.shape))
+        blocks = blocks_of(picture, np.broadcast_to(np.array(colour, np.uint8), picture.shape))
         variance = blocks.covariance[..., 0].diagonal(axis1=1, axis2=2).mean(0)
         assert variance**0.5 == pytest.approx(expected.variance[number].sqrt().numpy(), rel=0.035)
         assert blocks.offset.mean(0) == pytest.approx(expected.mean[number].numpy(), abs=0.1 * variance.mean() ** 0.5)
@@ -167,7 +167,7 @@ def test_pictures_that_show_no_noise_are_refused_with_a_number(picture: Counts, 
 
 def test_a_smoothed_picture_is_remarked_on() -> None:
     noisy = shot_of(scene(), camera_profiles()["GP"], 3200, 1).astype(float)
-    smooth = sum(np.roll(noisy, (down, right), (0, 1)) for down in range(3) for right in range(3)) / 9
+    smooth = np.mean([np.roll(noisy, (down, right), (0, 1)) for down in range(3) for right in range(3)], 0)
     found = from_pictures([smooth.round().astype(np.uint8)], named("a"), name="mine", iso=None)
     assert any("correlations differ by 0." in remark for remark in found.remarks)
 
