@@ -31,6 +31,7 @@ from nmflowgan_cli.models.isp import captures, expose
 from nmflowgan_cli.models.srgb import to_linear
 from nmflowgan_cli.profiles.estimate import from_pairs, from_pictures
 from nmflowgan_cli.profiles.profile import NoiseProfile, Reference
+from nmflowgan_cli.profiles.sampled import expose_sampled
 
 Counts = NDArray[np.uint8]
 Loaded = tuple[Counts, Counts]
@@ -66,6 +67,9 @@ def simulated(profile: NoiseProfile) -> Synthesis:
         light = to_linear(torch.from_numpy(clean.transpose(2, 0, 1)[None] / np.float32(255)))
         place = torch.from_numpy(rng.random((1, 2), np.float32))
         settings = captures([profile.camera], [min(profile.camera.noise)], place)
+        if profile.sampled:
+            normal = torch.from_numpy(rng.standard_normal((1, 3, *clean.shape[:2]), np.float32))
+            return expose_sampled(light, settings, normal)[0].permute(1, 2, 0).numpy()
         phase = torch.tensor([int(rng.integers(bayer.SITES))])
         normal = torch.from_numpy(rng.standard_normal((1, 1, *clean.shape[:2]), np.float32))
         return expose(light, settings, phase, normal)[0].permute(1, 2, 0).numpy()

@@ -52,6 +52,8 @@ class Sensor(NamedTuple):
     laplacian_gains: Tensor
     floor: Tensor
     black_shift: Tensor
+    sampled: bool = False
+    """Pixels were picked from a larger picture: neighbours are independent."""
 
 
 @cache
@@ -74,8 +76,16 @@ def detrended() -> Tensor:
 
 
 @cache
+def picked() -> Tensor:
+    """As `detrended`, where only a pixel's own variance counts: three of 256 parts of it are the plane's."""
+    maps = torch.zeros(len(SHIFTS), 2 * REACH + 1, 2 * REACH + 1, dtype=torch.float64)
+    maps[0, REACH, REACH] = 1 - 3 / BLOCK**2
+    return maps
+
+
+@cache
 def _responses() -> Tensor:
-    """Demosaicing's covariance from unit variance of one colour: (colour, 4, 4, 3, 3, shifts).
+    """Demosaicing's covariance from unit variance of one colour: (colour, 4, 4, 3, 3, 9, 9).
 
     The two fours: parts of the filter, means of neighbours and what each of `laplacian_gains` adds.
     """
@@ -91,8 +101,26 @@ def _responses() -> Tensor:
     products = torch.einsum("skihw,sljhw->sklijhw", spectra.conj(), spectra)
     shifts = torch.arange(-REACH, REACH + 1)
     covariance = torch.fft.ifft2(products).real[..., shifts, :][..., shifts] / bayer.SITES
-    by_site = torch.einsum("sklijhw,dhw->sklijd", covariance, detrended())
-    return torch.stack([by_site[0], by_site[1] + by_site[2], by_site[3]])
+    return torch.stack([covariance[0], covariance[1] + covariance[2], covariance[3]])
+
+
+@cache
+def _measured(*, sampled: bool) -> Tensor:
+    """`_responses` as blocks show them, (colour, 4, 4, 3, 3, shifts)."""
+    return torch.einsum("cklijhw,dhw->cklijd", _responses(), picked() if sampled else detrended())
+
+
+def rendered(responses: Tensor, sensor: Sensor) -> Tensor:
+    """Covariance of the rendered colours from unit variance of each colour of the sensor, (colour, 3, 3, ...)."""
+    inverse = torch.linalg.inv(sensor.matrix)
+    parts = torch.cat([torch.ones_like(sensor.laplacian_gains[:1]), sensor.laplacian_gains])
+    camera = torch.einsum("cklab...,k,l->cab...", responses, parts, parts)
+    return torch.einsum("ia,jb,cab...->cij...", inverse, inverse, camera)
+
+
+def own(sensor: Sensor) -> Tensor:
+    """`rendered` of a pixel with itself, (colour, 3, 3)."""
+    return rendered(_responses()[..., REACH, REACH], sensor)
 
 
 @cache
@@ -114,7 +142,7 @@ def _clipped(level: Tensor, deviation: Tensor, low: Tensor, high: Tensor) -> tup
     return level + deviation * mean, deviation.square() * (square - mean.square())
 
 
-def _on_sensor(linear: Tensor, sensor: Sensor) -> tuple[Tensor, Tensor]:
+def on_sensor(linear: Tensor, sensor: Sensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of the noise of the three colours after white balance, each (N, 3); see `isp.expose`."""
     balanced = (linear @ sensor.matrix.T).clamp(0, 1)
     raw = balanced / sensor.gains
@@ -126,15 +154,12 @@ def _on_sensor(linear: Tensor, sensor: Sensor) -> tuple[Tensor, Tensor]:
 
 def flat_noise(clean: Tensor, linear: Tensor, sensor: Sensor) -> Flat:
     """Noise of flat regions. `clean`: (N, 3) counts. `linear`: (N, 3) their linear light."""
-    mean, variance = _on_sensor(linear, sensor)
-    inverse = torch.linalg.inv(sensor.matrix)
-    parts = torch.cat([torch.ones_like(sensor.laplacian_gains[:1]), sensor.laplacian_gains])
-    camera = torch.einsum("cklabd,k,l->cabd", _responses(), parts, parts)
-    rendered = torch.einsum("ia,jb,cabd->cijd", inverse, inverse, camera)
-    covariance = torch.einsum("nc,cijd->nijd", variance, rendered)
+    mean, variance = on_sensor(linear, sensor)
+    measured = rendered(_measured(sampled=sensor.sampled), sensor)
+    covariance = torch.einsum("nc,cijd->nijd", variance, measured)
     spread = covariance[..., 0].diagonal(dim1=1, dim2=2).clamp_min(1e-12).sqrt()
     correlation = covariance / (spread[:, :, None, None] * spread[:, None, :, None])
-    return _displayed(clean, linear + mean @ inverse.T, spread, correlation)
+    return _displayed(clean, linear + mean @ torch.linalg.inv(sensor.matrix).T, spread, correlation)
 
 
 def _displayed(clean: Tensor, level: Tensor, spread: Tensor, correlation: Tensor) -> Flat:

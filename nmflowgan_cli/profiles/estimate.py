@@ -92,6 +92,7 @@ def _profile(
         references=tuple(references),
         uncertainty=_uncertainty(fit),
         levels=tuple((int(low), int(high)) for low, high in zip(levels.min(0), levels.max(0), strict=True)),
+        sampled=fit.sampled,
         texture=float(max(blocks.texture.max() for blocks in flat)),
         remarks=remarks_of(fit, found, flat, names),
     )

@@ -14,6 +14,7 @@ from nmflowgan_cli.models.srgb import to_linear
 from nmflowgan_cli.profiles.blocks import LEAST_VARIANCE, Cells
 from nmflowgan_cli.profiles.closed_form import BLOCK, Flat, Sensor, flat_noise
 
+DIFFERENCE = 1e-4
 STEPS, TRIES = 12, 6
 TOLERANCE = 1e-4
 """Change of every parameter at which a fit ends."""
@@ -40,6 +41,8 @@ class Fit:
     """Camera first, then ln of the gains of red and blue of each picture."""
     covariance: FloatArray
     pictures: int
+    sampled: bool = False
+    """Noise of neighbouring pixels is independent."""
 
     @property
     def errors(self) -> FloatArray:
@@ -113,21 +116,24 @@ def prior(pictures: int) -> Prior:
     return Prior(torch.tensor(mean, dtype=torch.float64), torch.tensor(spread, dtype=torch.float64))
 
 
-def sensor_of(parameters: Tensor, picture: Tensor) -> Sensor:
+def sensor_of(parameters: Tensor, picture: Tensor, *, sampled: bool = False) -> Sensor:
     """The simulator's parameters for the pictures of cells (K,)."""
     shot = parameters[0].exp()
     matrix = torch.eye(3, dtype=parameters.dtype) + torch.einsum("k,kij->ij", parameters[7:13], _OFF_DIAGONALS)
     balance = parameters[FIXED:].view(-1, 2).exp()[picture]
     gains = torch.stack([balance[:, 0], torch.ones_like(balance[:, 0]), balance[:, 1]], 1)
     read = parameters[1].exp() * shot**2
-    return Sensor(shot, read, gains, matrix, parameters[4:7], parameters[2], parameters[3])
+    return Sensor(shot, read, gains, matrix, parameters[4:7], parameters[2], parameters[3], sampled)
 
 
 class Problem:
     """Residuals of a fit: what was measured against the closed form, in tolerances, then priors."""
 
-    def __init__(self, cells: Cells, weights: Weights = WEIGHTS, *, pictures: int | None = None) -> None:
+    def __init__(
+        self, cells: Cells, weights: Weights = WEIGHTS, *, pictures: int | None = None, sampled: bool = False
+    ) -> None:
         self.pictures = pictures or int(cells.picture.max()) + 1
+        self.sampled = sampled
         self.prior = prior(self.pictures)
         self.picture = torch.from_numpy(cells.picture)
         self.alone = bool(np.isnan(cells.offset).any())
@@ -152,7 +158,7 @@ class Problem:
 
     def predicted(self, parameters: Tensor) -> Flat:
         clean = self.clean
-        return flat_noise(clean, to_linear(clean / WHITE), sensor_of(parameters, self.picture))
+        return flat_noise(clean, to_linear(clean / WHITE), sensor_of(parameters, self.picture, sampled=self.sampled))
 
     def settle(self, parameters: Tensor) -> None:
         """The clean levels under the noisy ones, given the parameters."""
@@ -180,16 +186,23 @@ class Problem:
 def solve(problem: Problem, start: FloatArray | None = None) -> Fit:
     """The least squares by Levenberg-Marquardt, from `start` or from a typical phone."""
     parameters = _start(problem) if start is None else torch.from_numpy(start)
-    jacobian, damping = torch.func.jacfwd(problem.residuals), 1e-3
+    damping = 1e-3
     for _ in range(STEPS):
         problem.settle(parameters)
-        residuals, slopes = problem.residuals(parameters), jacobian(parameters)
+        residuals, slopes = problem.residuals(parameters), _slopes(problem, parameters)
         moved, damping = _step(problem, parameters, residuals, slopes, damping)
         if float((moved - parameters).abs().max()) < TOLERANCE:
             break
         parameters = moved
-    slopes = jacobian(parameters)
-    return Fit(parameters.numpy(), torch.linalg.inv(slopes.T @ slopes).numpy(), problem.pictures)
+    slopes = _slopes(problem, parameters)
+    return Fit(parameters.numpy(), torch.linalg.inv(slopes.T @ slopes).numpy(), problem.pictures, problem.sampled)
+
+
+def _slopes(problem: Problem, parameters: Tensor) -> Tensor:
+    """Derivatives of the residuals, by central differences: torch.func would take longer to load than this to run."""
+    steps = DIFFERENCE * torch.eye(len(parameters), dtype=parameters.dtype)
+    columns = [problem.residuals(parameters + step) - problem.residuals(parameters - step) for step in steps]
+    return torch.stack(columns, 1) / (2 * DIFFERENCE)
 
 
 def _step(

@@ -28,21 +28,36 @@ SPREAD = 0.11
 KEPT = 2.0
 """Standard deviations on either side that are kept."""
 
+INDEPENDENT = 0.15
+"""Correlation of neighbours below which pixels were picked from a larger picture; demosaicing makes 0.3 to 0.5."""
 LEAST_FLAT = 5
 ADVICE = "too textured to tell noise from structure: give a picture with smooth areas"
 
 
 def fit_flat(pictures: Sequence[Blocks], names: Sequence[str]) -> tuple[Fit, list[Blocks]]:
     """The fit to pictures, and their blocks that it rests on; ProfileError for a picture without flat areas."""
+    fit, chosen = _alternate(pictures, names, sampled=False)
+    if neighbours(chosen) < INDEPENDENT:
+        return _alternate(pictures, names, sampled=True)
+    return fit, chosen
+
+
+def _alternate(pictures: Sequence[Blocks], names: Sequence[str], *, sampled: bool) -> tuple[Fit, list[Blocks]]:
     chosen = [blocks.chosen(_flattest(blocks)) for blocks in pictures]
-    fit = solve(Problem(cells_of(chosen)))
+    fit = solve(Problem(cells_of(chosen), sampled=sampled))
     for _ in range(ROUNDS):
         chosen = [blocks.chosen(_like_noise(blocks, number, fit)) for number, blocks in enumerate(pictures)]
         for blocks, name in zip(chosen, names, strict=False):
             if len(blocks) < LEAST_FLAT:
                 raise ProfileError(f"{name}: {len(blocks)} flat blocks of {BLOCK}x{BLOCK} pixels", ADVICE)
-        fit = solve(Problem(cells_of(chosen)), fit.parameters)
+        fit = solve(Problem(cells_of(chosen), sampled=sampled), fit.parameters)
     return fit, chosen
+
+
+def neighbours(chosen: Sequence[Blocks]) -> float:
+    """Correlation of neighbouring pixels, mean of channels and both directions."""
+    covariance = np.concatenate([blocks.covariance for blocks in chosen]).mean(0).diagonal(axis1=0, axis2=1)
+    return float((covariance[1:3] / covariance[0]).mean())
 
 
 def _flattest(blocks: Blocks) -> NDArray[np.bool_]:
@@ -62,7 +77,7 @@ def _like_noise(blocks: Blocks, picture: int, fit: Fit) -> NDArray[np.bool_]:
 
 def excess_of(blocks: Blocks, picture: int, fit: Fit) -> FloatArray:
     """ln of each block's variance over that of the fitted noise, mean of channels, (N,)."""
-    problem = Problem(singly(blocks, picture), pictures=fit.pictures)
+    problem = Problem(singly(blocks, picture), pictures=fit.pictures, sampled=fit.sampled)
     parameters = torch.from_numpy(fit.parameters)
     problem.settle(parameters)
     return (problem.variance / problem.predicted(parameters).variance).log().mean(1).numpy()

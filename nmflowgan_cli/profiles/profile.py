@@ -38,6 +38,8 @@ class NoiseProfile:
     """Standard errors by parameter: of the natural logarithm for shot, read and white balance, absolute otherwise."""
     levels: tuple[tuple[int, int], ...] = ()
     """For red, green and blue the lowest and highest level in counts that the references showed; empty for none."""
+    sampled: bool = False
+    """Whether pictures were sampled down without smoothing, so that the noise of neighbouring pixels is independent."""
     texture: float | None = None
     """The strongest texture that the references showed: standard deviation of a clean block, in counts."""
     mosaic: bool = True

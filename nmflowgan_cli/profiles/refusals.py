@@ -10,6 +10,7 @@ from nmflowgan_cli.errors import ProfileError
 from nmflowgan_cli.profiles.blocks import BLACK, LEAST_BLOCKS, SATURATED, Blocks, cells_of
 from nmflowgan_cli.profiles.closed_form import BLOCK
 from nmflowgan_cli.profiles.fitting import Fit, Problem
+from nmflowgan_cli.profiles.flatness import neighbours
 from nmflowgan_cli.profiles.profile import Reference
 
 LEAST_SIDE = 64
@@ -60,6 +61,8 @@ def remarks_of(
     greens = np.concatenate([blocks.level[:, 1] for blocks in flat])
     if (span := float(np.ptp(greens))) < NARROW:
         remarks.append(f"levels of green span {span:.0f} counts: shot and read noise cannot be told apart well")
+    if fit.sampled:
+        remarks.append(f"noise of neighbouring pixels correlates by {neighbours(flat):.2f} only: sampled-down pictures")
     if (misfit := _misfit(fit, flat)) > MISFIT:
         remarks.append(
             f"correlations differ by {misfit:.2f} from those of any plainly rendered camera: "
@@ -70,7 +73,10 @@ def remarks_of(
 
 def _misfit(fit: Fit, flat: Sequence[Blocks]) -> float:
     """Root mean square difference of correlations that the fit leaves."""
-    problem, parameters = Problem(cells_of(flat), pictures=fit.pictures), torch.from_numpy(fit.parameters)
+    problem, parameters = (
+        Problem(cells_of(flat), pictures=fit.pictures, sampled=fit.sampled),
+        torch.from_numpy(fit.parameters),
+    )
     problem.settle(parameters)
     difference = problem.predicted(parameters).correlation - problem.correlation
     share = problem.number / problem.number.sum()
