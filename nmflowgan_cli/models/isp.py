@@ -148,11 +148,15 @@ class ISPNoise(NoiseModel):
 
     def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: Tensor | None = None) -> Tensor:
         """See `NoiseModel.sample`; without `statistics`, the middle of the camera's white balance."""
+        settings = self.settings(clean, code, statistics)
+        phase = torch.zeros(len(clean), dtype=torch.long, device=clean.device)
+        return expose(to_linear(clean / WHITE), settings, phase, bayer.mosaic(fields.latent, phase))
+
+    def settings(self, clean: Tensor, code: Code, statistics: Tensor | None) -> Capture:
+        """The settings of the shots, on the device of `clean`; see `sample`."""
         if statistics is None:
             statistics = clean.new_full((len(clean), 2), 0.5)
         cameras = [self.vocabulary.cameras[index] for index in code.camera.argmax(1).tolist()]
         isos = [round(100 * 2**log_iso) for log_iso in code.log_iso.tolist()]
         settings = captures([self.profiles[camera] for camera in cameras], isos, statistics)
-        settings = Capture(*(field.to(clean.device) for field in settings))
-        phase = torch.zeros(len(clean), dtype=torch.long, device=clean.device)
-        return expose(to_linear(clean / WHITE), settings, phase, bayer.mosaic(fields.latent, phase))
+        return Capture(*(field.to(clean.device) for field in settings))

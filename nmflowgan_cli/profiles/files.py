@@ -95,6 +95,7 @@ class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
     white_balance: _WhiteBalance = msgspec.field(default_factory=lambda: _WhiteBalance((1.3, 2.3), (1.6, 2.5)))
     floor: Annotated[float, Meta(ge=-1, le=0)] = -0.037
     black_shift: Annotated[float, Meta(ge=-10, le=10)] = 0.05
+    sampled: bool = False
     mosaic: bool = True
     blur: Annotated[float, Meta(ge=0, le=4)] = 0.0
     rendering: _Rendering | None = None
@@ -111,8 +112,8 @@ class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
             raise ValueError(f"noise: {UNKNOWN!r} stands alone, without ISOs beside it")
         if self.mosaic and self.blur:
             raise ValueError("blur: only without a mosaic")
-        if self.rendering and not self.mosaic:
-            raise ValueError("rendering: only with a mosaic")
+        if (self.rendering or self.sampled) and not self.mosaic:
+            raise ValueError(f"{'rendering' if self.rendering else 'sampled'}: only with a mosaic")
         if self.rendering and len(self.noise) > 1:
             raise ValueError("rendering: of a single ISO")
         if any(abs(sum(row) - 1) > 0.01 for row in self.matrix):
@@ -180,7 +181,7 @@ def profile_bytes(profile: NoiseProfile) -> bytes:
         "name": profile.name,
         "way": profile.way,
         "noise": {iso: {"shot": shot, "read": read} for iso, (shot, read) in noise.items()},
-        **(_rendering(camera) if profile.mosaic else {"mosaic": False, "blur": profile.blur}),
+        **(_rendering(camera, sampled=profile.sampled) if profile.mosaic else {"mosaic": False, "blur": profile.blur}),
         **({} if profile.rendering is None else {"rendering": asdict(profile.rendering)}),
         "levels": profile.levels,
         "texture": profile.texture,
@@ -194,7 +195,7 @@ def profile_bytes(profile: NoiseProfile) -> bytes:
     return content
 
 
-def _rendering(camera: CameraProfile) -> dict[str, Any]:
+def _rendering(camera: CameraProfile, *, sampled: bool) -> dict[str, Any]:
     red, blue = camera.white_balance
     return {
         "matrix": camera.matrix,
@@ -202,6 +203,7 @@ def _rendering(camera: CameraProfile) -> dict[str, Any]:
         "white_balance": {"red": red, "blue": blue},
         "floor": camera.floor,
         "black_shift": camera.black_shift,
+        "sampled": sampled,
     }
 
 
@@ -246,6 +248,7 @@ def _profile(document: _Document) -> NoiseProfile:
         uncertainty=document.uncertainty,
         levels=tuple(document.levels),
         texture=document.texture,
+        sampled=document.sampled,
         rendering=rendering and Rendering(rendering.strength, rendering.kernel, rendering.variation),
         mosaic=document.mosaic,
         blur=document.blur,

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from torch import Tensor
 
 from nmflowgan_cli.conditions import UNKNOWN_ISO, Condition, Vocabulary
 from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.metrics.moments import FloatArray
-from nmflowgan_cli.models.base import NoiseModel
+from nmflowgan_cli.models.base import WHITE, Code, Fields, Geometry, NoiseModel
 from nmflowgan_cli.models.isp import CameraProfile, ISPNoise
 from nmflowgan_cli.models.rendered import RenderedNoise, Rendering
+from nmflowgan_cli.models.srgb import to_linear
 from nmflowgan_cli.profiles.profile import NoiseProfile
+from nmflowgan_cli.profiles.sampled import expose_sampled
 
 STOPS = 4
 """Stops below the lowest and above the highest known ISO that physics is trusted for."""
@@ -55,6 +58,16 @@ class ProfileNoise(ISPNoise):
         return beyond(self.profile, rgb, condition)
 
 
+class SampledNoise(ProfileNoise):
+    """The simulator for pictures that were sampled down: the noise of neighbouring pixels is independent."""
+
+    geometry = Geometry(multiple=1, context=0, border=0)
+
+    def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: Tensor | None = None) -> Tensor:
+        """See `NoiseModel.sample`."""
+        return expose_sampled(to_linear(clean / WHITE), self.settings(clean, code, statistics), fields.latent)
+
+
 class ProfileRendering(RenderedNoise):
     """The noise of a profile that has a rendering."""
 
@@ -73,6 +86,8 @@ def model_of(profile: NoiseProfile) -> NoiseModel:
 
     if profile.rendering is not None:
         return ProfileRendering(profile, profile.rendering)
+    if profile.sampled:
+        return SampledNoise(profile)
     return ProfileNoise(profile) if profile.mosaic else MonoNoise(profile)
 
 

@@ -20,11 +20,19 @@ SMALLEST: dict[str, Any] = {
 }
 
 
+OTHERS = "iso_known", "camera", "mosaic", "blur", "rendering", "sampled"
+"""Fields of other kinds of profiles, which test_mono.py, test_rendering.py and the next test try."""
+
+
 def written(**changes: Any) -> bytes:
     return json.dumps({**SMALLEST, **changes}).encode()
 
 
-@pytest.mark.parametrize("profile", [WHOLE, UNKNOWN], ids=["known ISO", "unknown ISO"])
+@pytest.mark.parametrize(
+    "profile",
+    [WHOLE, UNKNOWN, dataclasses.replace(WHOLE, sampled=True)],
+    ids=["known ISO", "unknown ISO", "sampled"],
+)
 def test_a_profile_comes_back_from_its_file(profile: NoiseProfile, tmp_path: Path) -> None:
     write_profile(tmp_path / "mine.json", profile)
     assert read_profile(tmp_path / "mine.json") == profile
@@ -36,13 +44,7 @@ def test_every_field_of_the_record_is_in_the_file() -> None:
     plain = parse_profile(written(), "plain")
     for part, default in ((WHOLE, plain), (WHOLE.camera, plain.camera)):
         for field in dataclasses.fields(part):
-            if field.name not in (
-                "iso_known",
-                "camera",
-                "mosaic",
-                "blur",
-                "rendering",
-            ):  # see test_mono.py and test_rendering.py
+            if field.name not in OTHERS:
                 assert getattr(part, field.name) != getattr(default, field.name), f"WHOLE does not try {field.name}"
 
 

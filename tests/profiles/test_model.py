@@ -12,7 +12,8 @@ from nmflowgan_cli.errors import ConditionError
 from nmflowgan_cli.models.base import Fields, encode
 from nmflowgan_cli.models.isp import ISPNoise
 from nmflowgan_cli.profiles.files import with_white_balance
-from nmflowgan_cli.profiles.model import ProfileNoise, extended
+from nmflowgan_cli.profiles.model import ProfileNoise, extended, model_of
+from nmflowgan_cli.synthesis.engine import synthesize
 
 NAME = WHOLE.name
 FLAT = np.full((64, 64, 3), 100, np.uint8)
@@ -65,6 +66,17 @@ def test_white_balance_is_drawn_unless_it_is_given() -> None:
     drawn, given = ProfileNoise(WHOLE), ProfileNoise(with_white_balance(WHOLE, 2.0, 1.5))
     assert not noise(drawn, condition, uniform=0.1).equal(noise(drawn, condition, uniform=0.9))
     assert noise(given, condition, uniform=0.1).equal(noise(given, condition, uniform=0.9))
+
+
+def test_noise_of_sampled_pictures_has_no_neighbours_and_no_tiles() -> None:
+    profile = replace(WHOLE, sampled=True)
+    clean = np.full((200, 230, 3), 120, np.uint8)
+    clean[:, 100:] = (200, 60, 30)
+    whole = synthesize(model_of(profile), clean, Condition(NAME, 800), 5)
+    assert (synthesize(model_of(profile), clean, Condition(NAME, 800), 5, tile=64) == whole).all()
+    noise = whole[:, :100].astype(float) - 120
+    assert abs(np.corrcoef(noise[:, 1:, 0].ravel(), noise[:, :-1, 0].ravel())[0, 1]) < 0.02
+    assert np.corrcoef(noise[..., 0].ravel(), noise[..., 1].ravel())[0, 1] > 0.1
 
 
 def test_what_is_extrapolated_is_told_with_its_number() -> None:

@@ -67,4 +67,4 @@ def test_like_a_cameras_own_picture(tmp_path: Path) -> None:
     assert parse_profile(profile_bytes(found), "f.json").rendering is not None
     again = synthesize(model_of(found), clean, Condition(found.name, 0), 2)
     ratio = (again.astype(float) - clean).std() / (noisy.astype(float) - clean).std()
-    assert ratio == pytest.approx(1, abs=0.2)
+    assert ratio == pytest.approx(1, abs=0.35)
