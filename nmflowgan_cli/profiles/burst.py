@@ -18,7 +18,9 @@ FLICKER = 0.15
 """Change of brightness up to which it is evened out."""
 
 
-def blocks_of_burst(shots: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> tuple[Blocks, tuple[str, ...]]:
+def blocks_of_burst(
+    shots: Sequence[NDArray[np.uint8]], names: Sequence[str], *, sampled: bool
+) -> tuple[Blocks, tuple[str, ...]]:
     """Blocks of the noise about the mean of all shots, and remarks.
 
     Raises ProfileError for too few or too many shots, other sizes, shots too far apart or too differently bright.
@@ -30,14 +32,14 @@ def blocks_of_burst(shots: Sequence[NDArray[np.uint8]], names: Sequence[str]) ->
     gains = _gains(placed, names)
     mean = sum((shot / gain for shot, gain in zip(placed, gains, strict=True)), np.zeros(placed[0].shape)) / len(placed)
     chosen = np.unique(np.linspace(0, len(placed) - 1, MEASURED).astype(int))
-    parts = [_about(placed[index] / gains[index], mean, len(placed)) for index in chosen]
+    parts = [_about(placed[index] / gains[index], mean, len(placed), sampled=sampled) for index in chosen]
     blocks = Blocks(*(np.concatenate(column) for column in zip(*(vars(part).values() for part in parts), strict=True)))
     return blocks, _remarks(shifts, gains)
 
 
-def _about(shot: FloatArray, mean: FloatArray, number: int) -> Blocks:
+def _about(shot: FloatArray, mean: FloatArray, number: int, *, sampled: bool) -> Blocks:
     """Blocks of one shot; the mean holds a share of the shot's own noise, and everyone's clipping."""
-    blocks = blocks_of(shot, mean)
+    blocks = blocks_of(shot, mean, sampled=sampled)
     blocks.covariance *= number / (number - 1)
     blocks.offset[:] = np.nan
     return blocks

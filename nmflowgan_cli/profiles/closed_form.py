@@ -77,9 +77,9 @@ def detrended() -> Tensor:
 
 @cache
 def picked() -> Tensor:
-    """As `detrended`, where only a pixel's own variance counts: three of 256 parts of it are the plane's."""
+    """As `detrended`, where only a pixel's own variance is measured."""
     maps = torch.zeros(len(SHIFTS), 2 * REACH + 1, 2 * REACH + 1, dtype=torch.float64)
-    maps[0, REACH, REACH] = 1 - 3 / BLOCK**2
+    maps[0, REACH, REACH] = 1
     return maps
 
 

@@ -13,7 +13,7 @@ from nmflowgan_cli.errors import ProfileError
 from nmflowgan_cli.metrics.moments import FloatArray
 from nmflowgan_cli.models.base import WHITE
 from nmflowgan_cli.models.isp import CameraProfile
-from nmflowgan_cli.profiles.blocks import Blocks, blocks_of
+from nmflowgan_cli.profiles.blocks import Blocks, are_sampled, blocks_of
 from nmflowgan_cli.profiles.burst import blocks_of_burst
 from nmflowgan_cli.profiles.fitting import FIXED, Fit
 from nmflowgan_cli.profiles.flatness import fit_flat
@@ -35,10 +35,11 @@ def from_pictures(
     without flat areas; what makes a result doubtful is in its `remarks`.
     """
     del seed
-    found = [
-        measurable(blocks_of(checked(picture, of.name)), of.name) for picture, of in zip(noisy, names, strict=True)
-    ]
-    return _profile(found, names, name=name, iso=iso, way="pictures")
+    for picture, of in zip(noisy, names, strict=True):
+        checked(picture, of.name)
+    sampled = are_sampled(noisy)
+    found = [measurable(blocks_of(picture, sampled=sampled), of.name) for picture, of in zip(noisy, names, strict=True)]
+    return _profile(found, names, name=name, iso=iso, way="pictures", sampled=sampled)
 
 
 def from_pairs(
@@ -52,12 +53,15 @@ def from_pairs(
 ) -> NoiseProfile:
     """The profile of one camera and ISO from pairs, each picture (H, W, 3) uint8; as `from_pictures`."""
     del seed
-    found = []
     for under, over, of in zip(clean, noisy, names, strict=True):
-        if under.shape != over.shape:
+        if under.shape != checked(over, of.name).shape:
             raise ProfileError(f"{of.name}: clean {under.shape}, noisy {over.shape}", "a pair has one size")
-        found.append(measurable(blocks_of(checked(over, of.name), under), of.name))
-    return _profile(found, names, name=name, iso=iso, way="pairs")
+    sampled = are_sampled(noisy)
+    found = [
+        measurable(blocks_of(over, under, sampled=sampled), of.name)
+        for under, over, of in zip(clean, noisy, names, strict=True)
+    ]
+    return _profile(found, names, name=name, iso=iso, way="pairs", sampled=sampled)
 
 
 def from_burst(
@@ -71,15 +75,17 @@ def from_burst(
     del seed
     for shot, of in zip(shots, names, strict=True):
         checked(shot, of.name)
-    blocks, remarks = blocks_of_burst(shots, [of.name for of in names])
-    profile = _profile([measurable(blocks, names[0].name)], names, name=name, iso=iso, way="burst")
+    sampled = are_sampled(shots[:1])
+    blocks, remarks = blocks_of_burst(shots, [of.name for of in names], sampled=sampled)
+    found = [measurable(blocks, names[0].name)]
+    profile = _profile(found, names, name=name, iso=iso, way="burst", sampled=sampled)
     return replace(profile, remarks=remarks + profile.remarks)
 
 
 def _profile(
-    found: Sequence[Blocks], names: Sequence[Reference], *, name: str, iso: int | None, way: Way
+    found: Sequence[Blocks], names: Sequence[Reference], *, name: str, iso: int | None, way: Way, sampled: bool
 ) -> NoiseProfile:
-    fit, flat = fit_flat(found, [of.name for of in names])
+    fit, flat = fit_flat(found, [of.name for of in names], sampled=sampled)
     levels = np.concatenate([blocks.level for blocks in flat]).clip(0, WHITE)
     # The shots of a burst share one white balance.
     balances = np.broadcast_to(fit.white_balance, (len(names), 2)).tolist()

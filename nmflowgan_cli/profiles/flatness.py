@@ -23,26 +23,18 @@ FIRST = 0.2
 ROUNDS = 4
 TAIL, TAIL_DEVIATIONS = 0.1, 1.2816
 """Quantile of the strength of all blocks, and how far below the mean it lies for pure noise."""
-SPREAD = 0.11
-"""Standard deviation of ln of the variance, mean of three channels, of a block of a camera's pure noise."""
+SPREAD, SPREAD_SAMPLED = 0.11, 0.16
+"""Standard deviation of ln of the variance, mean of three channels, of a block of a camera's pure noise, and of its
+finest details."""
 KEPT = 2.0
 """Standard deviations on either side that are kept."""
 
-INDEPENDENT = 0.15
-"""Correlation of neighbours below which pixels were picked from a larger picture; demosaicing makes 0.3 to 0.5."""
 LEAST_FLAT = 5
 ADVICE = "too textured to tell noise from structure: give a picture with smooth areas"
 
 
-def fit_flat(pictures: Sequence[Blocks], names: Sequence[str]) -> tuple[Fit, list[Blocks]]:
+def fit_flat(pictures: Sequence[Blocks], names: Sequence[str], *, sampled: bool) -> tuple[Fit, list[Blocks]]:
     """The fit to pictures, and their blocks that it rests on; ProfileError for a picture without flat areas."""
-    fit, chosen = _alternate(pictures, names, sampled=False)
-    if neighbours(chosen) < INDEPENDENT:
-        return _alternate(pictures, names, sampled=True)
-    return fit, chosen
-
-
-def _alternate(pictures: Sequence[Blocks], names: Sequence[str], *, sampled: bool) -> tuple[Fit, list[Blocks]]:
     chosen = [blocks.chosen(_flattest(blocks)) for blocks in pictures]
     fit = solve(Problem(cells_of(chosen), sampled=sampled))
     for _ in range(ROUNDS):
@@ -52,12 +44,6 @@ def _alternate(pictures: Sequence[Blocks], names: Sequence[str], *, sampled: boo
                 raise ProfileError(f"{name}: {len(blocks)} flat blocks of {BLOCK}x{BLOCK} pixels", ADVICE)
         fit = solve(Problem(cells_of(chosen), sampled=sampled), fit.parameters)
     return fit, chosen
-
-
-def neighbours(chosen: Sequence[Blocks]) -> float:
-    """Correlation of neighbouring pixels, mean of channels and both directions."""
-    covariance = np.concatenate([blocks.covariance for blocks in chosen]).mean(0).diagonal(axis1=0, axis2=1)
-    return float((covariance[1:3] / covariance[0]).mean())
 
 
 def _flattest(blocks: Blocks) -> NDArray[np.bool_]:
@@ -71,8 +57,9 @@ def _flattest(blocks: Blocks) -> NDArray[np.bool_]:
 
 def _like_noise(blocks: Blocks, picture: int, fit: Fit) -> NDArray[np.bool_]:
     excess = excess_of(blocks, picture, fit)
-    middle = np.quantile(excess, TAIL) + TAIL_DEVIATIONS * SPREAD
-    return np.abs(excess - middle) < KEPT * SPREAD
+    spread = SPREAD_SAMPLED if fit.sampled else SPREAD
+    middle = np.quantile(excess, TAIL) + TAIL_DEVIATIONS * spread
+    return np.abs(excess - middle) < KEPT * spread
 
 
 def excess_of(blocks: Blocks, picture: int, fit: Fit) -> FloatArray:

@@ -10,7 +10,6 @@ from nmflowgan_cli.errors import ProfileError
 from nmflowgan_cli.profiles.blocks import BLACK, LEAST_BLOCKS, SATURATED, Blocks, cells_of
 from nmflowgan_cli.profiles.closed_form import BLOCK
 from nmflowgan_cli.profiles.fitting import Fit, Problem
-from nmflowgan_cli.profiles.flatness import neighbours
 from nmflowgan_cli.profiles.profile import Reference
 
 LEAST_SIDE = 64
@@ -62,7 +61,7 @@ def remarks_of(
     if (span := float(np.ptp(greens))) < NARROW:
         remarks.append(f"levels of green span {span:.0f} counts: shot and read noise cannot be told apart well")
     if fit.sampled:
-        remarks.append(f"noise of neighbouring pixels correlates by {neighbours(flat):.2f} only: sampled-down pictures")
+        remarks.append("noise of neighbouring pixels is independent: pictures that were sampled down without smoothing")
     if (misfit := _misfit(fit, flat)) > MISFIT:
         remarks.append(
             f"correlations differ by {misfit:.2f} from those of any plainly rendered camera: "

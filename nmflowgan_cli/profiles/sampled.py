@@ -20,7 +20,7 @@ def expose_sampled(linear: Tensor, capture: Capture, normal: Tensor) -> Tensor:
 
 
 def _sample(linear: Tensor, normal: Tensor, sensor: Sensor) -> Tensor:
-    double = Sensor(*(field.double() for field in sensor[:7]))
+    double = Sensor(*(field.double() for field in sensor[:7]))  # pyright: ignore[reportArgumentType]
     pixels, drawn = linear.flatten(1).T.double(), normal.flatten(1).T.double()
     mean, variance = on_sensor(pixels, double)
     factor = torch.linalg.cholesky(torch.einsum("nc,cij->nij", variance, own(double)))

@@ -16,6 +16,7 @@ from nmflowgan_cli.profiles.blocks import blocks_of
 from nmflowgan_cli.profiles.closed_form import Flat, Sensor, flat_noise
 from nmflowgan_cli.profiles.estimate import from_burst, from_pairs, from_pictures
 from nmflowgan_cli.profiles.profile import NoiseProfile, Reference
+from nmflowgan_cli.profiles.sampled import expose_sampled
 
 Counts = NDArray[np.uint8]
 COLOURS = ((12, 8, 14), (40, 40, 40), (110, 60, 50), (120, 150, 200), (200, 210, 220))
@@ -212,3 +213,25 @@ def test_the_profile_serves_the_simulator() -> None:
     made = shot_of(clean, found.camera, 1600, 2)
     real, fake = (picture.astype(float) - clean for picture in (noisy, made))
     assert fake.std() == pytest.approx(real.std(), rel=0.04)
+
+
+def test_sampled_pictures_are_noticed_and_rendered_without_spatial_correlation() -> None:
+    camera, clean = camera_profiles()["GP"], scene(side=320)
+    small = np.ascontiguousarray(clean.repeat(4, 0).repeat(4, 1))
+    noisy = np.ascontiguousarray(shot_of(small, camera, 800, 1)[1::4, 2::4])
+    found = from_pictures([noisy], named("a"), name="GP", iso=800)
+    assert found.sampled
+    light = to_linear(torch.from_numpy(clean.transpose(2, 0, 1)[None] / np.float32(255)))
+    normal = torch.randn(1, 3, *clean.shape[:2], generator=torch.Generator().manual_seed(0))
+    made = expose_sampled(light, capture_of(found.camera, 800), normal)[0].permute(1, 2, 0).numpy()
+    real, fake = noisy.astype(float) - clean, made.clip(0, 255).round() - clean
+    assert fake.std((0, 1)) == pytest.approx(real.std((0, 1)), rel=0.04)
+    pairs = [0, 0, 1], [1, 2, 2]
+    correlations = [np.corrcoef(noise.reshape(-1, 3).T)[pairs] for noise in (real, fake)]
+    assert correlations[1] == pytest.approx(correlations[0], abs=0.06)
+    assert abs(np.corrcoef(fake[:, 1:, 1].ravel(), fake[:, :-1, 1].ravel())[0, 1]) < 0.02
+
+
+def test_pictures_of_a_sensor_are_not_taken_for_sampled_ones() -> None:
+    noisy = shot_of(scene(side=192), camera_profiles()["S6"], 800, 1)
+    assert not from_pictures([noisy], named("a"), name="S6", iso=800).sampled
