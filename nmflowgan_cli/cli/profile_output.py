@@ -39,7 +39,7 @@ def print_profile(profile: NoiseProfile) -> None:
 
 def _noise(profile: NoiseProfile) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("ISO", "shot", "read", "white (electrons)", "dark (counts)"):
+    for heading in ("ISO", "shot", "read", "e- at white", "dark (counts)"):
         table.add_column(heading, no_wrap=True)
     for iso, (shot, read) in sorted(profile.camera.noise.items()):
         electrons = f"{1 / shot:.0f}" if shot else "-"
