@@ -187,6 +187,8 @@ def _axes(number: int, width: float = 4.2, height: float = 3.4) -> "tuple[Any, S
 
 
 def _saved(path: Path, figure: Any) -> Path:
+    for axes in figure.axes:
+        axes.title.set(fontsize=9, wrap=True)
     try:
         with replacing(path) as temporary:
             figure.savefig(temporary, format="png", metadata={"Software": None})
