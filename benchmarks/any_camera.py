@@ -27,7 +27,7 @@ from nmflowgan_cli.metrics.moments import noise_of
 from nmflowgan_cli.metrics.noise import ChannelMoments, SpatialCorrelation, patch_kld
 from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.gaussian import fit_awgn, fit_heteroscedastic, level_moments
-from nmflowgan_cli.models.isp import captures, expose
+from nmflowgan_cli.models.isp import captures, expose, headroom_of
 from nmflowgan_cli.models.srgb import to_linear
 from nmflowgan_cli.profiles.estimate import from_pairs, from_pictures
 from nmflowgan_cli.profiles.profile import NoiseProfile, Reference
@@ -72,7 +72,7 @@ def simulated(profile: NoiseProfile) -> Synthesis:
             return expose_sampled(light, settings, normal)[0].permute(1, 2, 0).numpy()
         phase = torch.tensor([int(rng.integers(bayer.SITES))])
         normal = torch.from_numpy(rng.standard_normal((1, 1, *clean.shape[:2]), np.float32))
-        return expose(light, settings, phase, normal)[0].permute(1, 2, 0).numpy()
+        return expose(light, settings, phase, normal, headroom_of([profile.camera]))[0].permute(1, 2, 0).numpy()
 
     return sample
 

@@ -12,6 +12,7 @@ CAMERA = CameraProfile(
     white_balance=((1.5, 2.5), (1.25, 1.75)),
     floor=-0.01,
     black_shift=0.2,
+    headroom=0.5,
 )
 WHOLE = NoiseProfile(
     name="Größe 5 / café",

@@ -70,6 +70,8 @@ def _rendering(profile: NoiseProfile) -> Iterator[tuple[str, str]]:
         yield ("", values) if number else ("colour matrix", values + _uncertain(profile, "matrix"))
     gains = "  ".join(f"{value:.3g}" for value in camera.laplacian_gains)
     yield "demosaicing gains", gains + _uncertain(profile, "laplacian_gains")
+    if camera.headroom:
+        yield "headroom", f"{camera.headroom:.3g} of white"
     if profile.sampled:
         yield "sampled", "down without smoothing: neighbouring pixels are independent"
     yield "floor", f"{camera.floor:.3g}{_uncertain(profile, 'floor')}"

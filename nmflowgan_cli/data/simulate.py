@@ -19,7 +19,7 @@ from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import FORMATS, read
 from nmflowgan_cli.models import bayer
-from nmflowgan_cli.models.isp import CameraProfile, captures, expose
+from nmflowgan_cli.models.isp import CameraProfile, captures, expose, headroom_of
 from nmflowgan_cli.models.srgb import from_linear, to_linear
 
 EXPOSURES = (0.06, 1.3)
@@ -99,13 +99,14 @@ class Simulator:
         clean, linear = vary_exposure(torch.from_numpy(np.stack(crops)), factors)
         conditions = [self._condition(rng) for _ in range(size)]
         phase = torch.from_numpy(rng.integers(bayer.SITES, size=size))
+        cameras = [self.profiles[condition.camera] for condition in conditions]
         settings = captures(
-            [self.profiles[condition.camera] for condition in conditions],
+            cameras,
             [condition.iso for condition in conditions],
             torch.from_numpy(rng.random((size, 2), np.float32)),
         )
         normal = torch.from_numpy(rng.standard_normal((size, 1, self.patch, self.patch), np.float32))
-        return Batch(clean, expose(linear, settings, phase, normal), conditions, phase)
+        return Batch(clean, expose(linear, settings, phase, normal, headroom_of(cameras)), conditions, phase)
 
     def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         return random_crop(self.pictures[int(rng.integers(len(self.pictures)))], self.patch, rng)

@@ -22,6 +22,8 @@ from nmflowgan_cli.profiles.refusals import checked, measurable, remarks_of
 
 UNKNOWN_ISO = 100
 """ISO of the only entry of a profile whose ISO is not known."""
+HEADROOM = 0.5
+"""Saturated areas are mostly much brighter than white, and show no noise then."""
 MARGIN = 1.03
 """Factor by which the range of white balance reaches beyond that of the references."""
 
@@ -113,6 +115,7 @@ def _camera(fit: Fit, iso: int) -> CameraProfile:
         white_balance=_range(fit.white_balance),
         floor=float(sensor.floor),
         black_shift=float(sensor.black_shift),
+        headroom=HEADROOM,
     )
 
 

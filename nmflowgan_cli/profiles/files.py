@@ -95,6 +95,7 @@ class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
     white_balance: _WhiteBalance = msgspec.field(default_factory=lambda: _WhiteBalance((1.3, 2.3), (1.6, 2.5)))
     floor: Annotated[float, Meta(ge=-1, le=0)] = -0.037
     black_shift: Annotated[float, Meta(ge=-10, le=10)] = 0.05
+    headroom: Annotated[float, Meta(ge=0, le=8)] = 0.0
     sampled: bool = False
     mosaic: bool = True
     blur: Annotated[float, Meta(ge=0, le=4)] = 0.0
@@ -203,6 +204,7 @@ def _rendering(camera: CameraProfile, *, sampled: bool) -> dict[str, Any]:
         "white_balance": {"red": red, "blue": blue},
         "floor": camera.floor,
         "black_shift": camera.black_shift,
+        "headroom": camera.headroom,
         "sampled": sampled,
     }
 
@@ -238,6 +240,7 @@ def _profile(document: _Document) -> NoiseProfile:
         white_balance=(balance.red, balance.blue),
         floor=document.floor,
         black_shift=document.black_shift,
+        headroom=document.headroom,
     )
     return NoiseProfile(
         name=document.name,

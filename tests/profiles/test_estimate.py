@@ -1,6 +1,7 @@
 """Estimation of profiles: closed forms against drawn noise, parameters of simulated pictures, refusals."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.errors import ProfileError
-from nmflowgan_cli.models.isp import CameraProfile, Capture, captures, expose
+from nmflowgan_cli.models.isp import CameraProfile, Capture, captures, expose, headroom_of
 from nmflowgan_cli.models.srgb import to_linear
 from nmflowgan_cli.profiles.blocks import blocks_of
 from nmflowgan_cli.profiles.closed_form import Flat, Sensor, flat_noise
@@ -217,8 +218,8 @@ def test_the_profile_serves_the_simulator() -> None:
 
 def test_sampled_pictures_are_noticed_and_rendered_without_spatial_correlation() -> None:
     camera, clean = camera_profiles()["GP"], scene(side=320)
-    small = np.ascontiguousarray(clean.repeat(4, 0).repeat(4, 1))
-    noisy = np.ascontiguousarray(shot_of(small, camera, 800, 1)[1::4, 2::4])
+    small = np.ascontiguousarray(clean.repeat(5, 0).repeat(5, 1))
+    noisy = np.ascontiguousarray(shot_of(small, camera, 800, 1)[2::5, 2::5])
     found = from_pictures([noisy], named("a"), name="GP", iso=800)
     assert found.sampled
     light = to_linear(torch.from_numpy(clean.transpose(2, 0, 1)[None] / np.float32(255)))
@@ -227,7 +228,7 @@ def test_sampled_pictures_are_noticed_and_rendered_without_spatial_correlation()
     real, fake = noisy.astype(float) - clean, made.clip(0, 255).round() - clean
     assert fake.std((0, 1)) == pytest.approx(real.std((0, 1)), rel=0.04)
     pairs = [0, 0, 1], [1, 2, 2]
-    correlations = [np.corrcoef(noise.reshape(-1, 3).T)[pairs] for noise in (real, fake)]
+    correlations = [np.asarray(np.corrcoef(noise.reshape(-1, 3).T))[pairs] for noise in (real, fake)]
     assert correlations[1] == pytest.approx(correlations[0], abs=0.06)
     assert abs(np.corrcoef(fake[:, 1:, 1].ravel(), fake[:, :-1, 1].ravel())[0, 1]) < 0.02
 
@@ -235,3 +236,15 @@ def test_sampled_pictures_are_noticed_and_rendered_without_spatial_correlation()
 def test_pictures_of_a_sensor_are_not_taken_for_sampled_ones() -> None:
     noisy = shot_of(scene(side=192), camera_profiles()["S6"], 800, 1)
     assert not from_pictures([noisy], named("a"), name="S6", iso=800).sampled
+
+
+def test_saturated_areas_show_no_noise() -> None:
+    camera = replace(camera_profiles()["GP"], headroom=0.5)
+    white = torch.ones(1, 3, 64, 64)
+    normal = torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    settings, phase = capture_of(camera, 3200), torch.tensor([0])
+    plain = expose(white.clone(), settings, phase, normal)
+    saturated = expose(white.clone(), settings, phase, normal, headroom_of([camera]))
+    assert saturated.std() < 0.1 * plain.std()
+    grey = expose(white * 0.5, settings, phase, normal)
+    assert torch.equal(grey, expose(white * 0.5, settings, phase, normal, headroom_of([camera])))
