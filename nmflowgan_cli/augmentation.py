@@ -17,8 +17,8 @@ from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.synthesis.condition_choice import choices
+from nmflowgan_cli.synthesis.noise_choice import NoiseChoice
 from nmflowgan_cli.synthesis.patch_sampling import sample_whole
-from nmflowgan_cli.synthesis.weights import find_weights
 
 Pictures = TypeVar("Pictures", bound=NDArray[Any] | Tensor)
 Wanted = str | int | Sequence[str | int]
@@ -46,6 +46,9 @@ class AddCameraNoise:
 
     A grey picture gets the noise of the RGB picture with three channels like it, whose luma (ITU-R BT.601, rounded) is
     returned: as `synthesize` makes grey pictures.
+
+    `profile`: the file of a noise profile; `like`: noisy pictures to estimate one from; either in place of weights.
+    `white_balance`: "R,B", the gains of red and blue for profiles; drawn anew for each picture by default.
 
     `camera`, `iso`: one, several, "random", or for the ISO a range "100-3200"; drawn anew for each picture.
 
@@ -75,12 +78,21 @@ class AddCameraNoise:
         *,
         camera: Wanted = "random",
         iso: Wanted = "random",
+        profile: str | Path | None = None,
+        like: str | Path | Sequence[str | Path] = (),
+        white_balance: str = "",
         seed: int = 0,
         device: str = "cpu",
         cache_dir: Path | None = None,
     ) -> None:
         cameras, isos = _texts(camera), _texts(iso)
-        self.weights = find_weights(None if weights is None else str(weights), cameras, cache_dir=cache_dir)
+        self.weights = NoiseChoice(
+            weights=None if weights is None else str(weights),
+            profile=None if profile is None else Path(profile),
+            like=(str(like),) if isinstance(like, str | Path) else tuple(map(str, like)),
+            white_balance=white_balance,
+            cache_dir=cache_dir,
+        ).find(cameras)
         self.camera, self.iso, self.seed = camera, iso, seed
         self.device = resolve_device(device)
         self._choices = choices(self.weights.vocabulary, cameras, isos)

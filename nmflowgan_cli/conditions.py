@@ -25,6 +25,9 @@ CAMERA_NAMES = {
 }
 """Short codes of the phones of SIDD and the cameras of PolyU, and their full names."""
 
+UNKNOWN_ISO = 0
+"""The ISO of noise whose ISO is not known; a point of its own, beside all others."""
+
 GUIDE = "docs/new-camera.md"
 """The page on fine-tuning for a camera or an ISO that no weights know."""
 
@@ -37,7 +40,7 @@ class Condition:
     iso: int
 
     def __str__(self) -> str:
-        return f"{self.camera} ISO {self.iso}"
+        return f"{self.camera} ISO {self.iso or 'not known'}"
 
 
 def _simplified(name: str) -> str:
@@ -105,9 +108,33 @@ class Vocabulary:
     trained: Mapping[str, Mapping[int, int]]
     names: Mapping[str, str] = field(default_factory=dict)
     """Full names of cameras that CAMERA_NAMES does not know, by code."""
+    reach: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """The lowest and highest ISO of cameras whose noise is known beyond the trained ISOs, by physics."""
+
+    any_camera: bool = False
+    """Whether the only camera may stand for others, see `stand_in`."""
+
+    def stand_in(self, condition: Condition) -> Condition:
+        """The condition whose noise is taken for that of `condition`; itself, but for a model of `any_camera`.
+
+        There the noise of the only camera is measured against that of any other one.
+        """
+        if not self.any_camera:
+            return condition
+        return Condition(self.cameras[0], UNKNOWN_ISO if self.isos == (UNKNOWN_ISO,) else condition.iso)
 
     def trained_isos(self, camera: str) -> list[int]:
         return sorted(iso for iso, patches in self.trained.get(camera, {}).items() if patches > 0)
+
+    def iso_range(self, camera: str) -> tuple[int, int]:
+        """The lowest and highest ISO that a camera can have, which must have been trained on."""
+        isos = self._known_isos(camera)
+        return self.reach.get(camera, (isos[0], isos[-1]))
+
+    def _known_isos(self, camera: str) -> list[int]:
+        """The trained ISOs, without the unknown one unless there is no other."""
+        isos = self.trained_isos(camera)
+        return [iso for iso in isos if iso != UNKNOWN_ISO] or isos
 
     def code(self, name: str) -> str:
         """The code of the camera that `name` means, see `camera_code`; raises ConditionError."""
@@ -137,20 +164,27 @@ class Vocabulary:
                 f"these weights were never trained on camera {condition.camera}",
                 f"trained cameras: {', '.join(c for c in self.cameras if self.trained_isos(c))}; see {GUIDE}",
             )
-        if not isos[0] <= condition.iso <= isos[-1]:
+        low, high = self.iso_range(condition.camera)
+        if low <= condition.iso <= high or condition.iso in isos:
+            return
+        if high == UNKNOWN_ISO:
             raise ConditionError(
-                f"ISO {condition.iso} is outside what these weights know of {condition.camera}",
-                f"ISO {isos[0]} to {isos[-1]}; trained at {', '.join(map(str, isos))}; for others see {GUIDE}",
+                f"ISO {condition.iso} is asked for, and the ISO of {condition.camera} is not known",
+                "leave out --iso, or make a profile that states its ISO: nmflowgan profile fit --help",
             )
+        raise ConditionError(
+            f"ISO {condition.iso} is outside what these weights know of {condition.camera}",
+            f"ISO {low} to {high}; trained at {', '.join(map(str, isos))}; for others see {GUIDE}",
+        )
 
     def iso_weights(self, condition: Condition) -> list[float]:
         """A soft one-hot over `isos`: exact at the camera's trained ISOs, linear in log ISO between."""
         self.check(condition)
-        isos = self.trained_isos(condition.camera)
-        upper = next(iso for iso in isos if iso >= condition.iso)
-        lower = max(iso for iso in isos if iso <= condition.iso)
-        span = math.log(upper / lower)
-        share = math.log(condition.iso / lower) / span if span else 0.0
+        isos = [condition.iso] if condition.iso == UNKNOWN_ISO else self._known_isos(condition.camera)
+        wanted = min(max(condition.iso, isos[0]), isos[-1])
+        upper = next(iso for iso in isos if iso >= wanted)
+        lower = max(iso for iso in isos if iso <= wanted)
+        share = math.log(wanted / lower) / math.log(upper / lower) if upper > lower else 0.0
         weights = dict.fromkeys(self.isos, 0.0)
         weights[lower] += 1.0 - share
         weights[upper] += share

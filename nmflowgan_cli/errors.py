@@ -55,3 +55,7 @@ class PictureMemoryError(PictureError, OutOfMemoryError):
     """One picture takes more memory than is left; the others of the batch are still done."""
 
     exit_code = OutOfMemoryError.exit_code
+
+
+class ProfileError(UsageError):
+    """Pictures from which no noise profile can be estimated."""

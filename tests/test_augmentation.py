@@ -296,3 +296,19 @@ def test_pictures_that_may_not_be_written_to_are_taken_as_they_are(lite: Path) -
     picture.flags.writeable = False
     noise = AddCameraNoise(lite, camera="IP", iso=400)
     np.testing.assert_array_equal(noise(picture, index=0), noise(CLEAN[0], index=0))
+
+
+def test_a_profile_makes_noise_in_a_loader(tmp_path: Path) -> None:
+    from profile_examples import UNKNOWN
+
+    from nmflowgan_cli.profiles.files import write_profile
+
+    write_profile(tmp_path / "mine.json", UNKNOWN)
+    noise = AddCameraNoise(profile=tmp_path / "mine.json", seed=3)
+    clean = np.full((40, 44, 3), 90, np.uint8)
+    noisy, [condition] = noise.with_conditions(clean, index=4)
+    assert condition == Condition(UNKNOWN.name, 0)
+    again = pickle.loads(pickle.dumps(AddCameraNoise(str(tmp_path / "mine.json"), seed=3)))
+    assert (again(clean, index=4) == noisy).all()
+    lit = AddCameraNoise(profile=tmp_path / "mine.json", white_balance="2,1.5", seed=3)
+    assert not (lit(clean, index=4) == noisy).all()

@@ -150,6 +150,10 @@ def _not_safetensors(path: Path, error: Exception) -> WeightsError:
         start = file.read(2)
     if start in (b"PK", b"\x80\x02", b"\x80\x04"):
         return WeightsError(f"{path} is a pickled PyTorch file, not safetensors", IMPORT_HINT)
+    if start.startswith(b"{"):
+        return WeightsError(
+            f"{path} is JSON, not safetensors", "a noise profile is shown by: nmflowgan profile show FILE"
+        )
     return WeightsError(f"{path} is damaged or not a safetensors file: {reason(error)}")
 
 

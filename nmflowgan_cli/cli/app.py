@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from nmflowgan_cli import __version__
-from nmflowgan_cli.cli import evaluate, make_pairs, synthesize, train, verify, weights
+from nmflowgan_cli.cli import cameras, evaluate, make_pairs, profile, synthesize, train, verify, weights
 from nmflowgan_cli.cli.progress import error_line
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError
 from nmflowgan_cli.files import DISK_REMEDIES, write_error
@@ -26,6 +26,7 @@ CLOSED_PIPE = 128 + 13
 EXAMPLES = """\b
 Examples:
   nmflowgan synthesize photos/ --camera IP --iso 800 -o noisy/
+  nmflowgan synthesize photos/ --like noisy.jpg -o noisy/
   nmflowgan make-pairs photos/ -c random -i random --patch 256 -o pairs/
   nmflowgan weights list
 """
@@ -126,4 +127,6 @@ app.command(short_help="Make datasets of noisy/clean patches.", epilog=make_pair
 app.command(short_help="Train weights on real or simulated pairs.", epilog=train.EXAMPLES)(train.train)
 app.command(short_help="Measure how real the noise of models is.", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(short_help="Compare a folder with its manifest.", epilog=verify.EXAMPLES)(verify.verify)
+app.command(short_help="List cameras whose noise is known by name.", epilog=cameras.EXAMPLES)(cameras.cameras)
+app.add_typer(profile.app, name="profile")
 app.add_typer(weights.app, name="weights")

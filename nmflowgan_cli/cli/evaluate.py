@@ -12,11 +12,13 @@ from nmflowgan_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from nmflowgan_cli.evaluation.protocol import Protocol
+    from nmflowgan_cli.synthesis.weights import Weights
 
 EXAMPLES = """\b
 Examples:
   nmflowgan evaluate real-pairs/ -w sidd-lite -w awgn -w oracle
   nmflowgan evaluate SIDD_Medium_Srgb/ --protocol table1 -w sidd-lite --csv table1.csv
+  nmflowgan evaluate real-pairs/ --like noisy.jpg -w awgn
   nmflowgan evaluate real-pairs/ -w isp --split val --json > isp.json
 """
 
@@ -48,6 +50,11 @@ def evaluate(
             help="Weights (name or path), isp, awgn, heteroscedastic or oracle; may be repeated.",
         ),
     ] = None,
+    profile: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Noise profile, in place of every camera's noise; may be repeated."),
+    ] = None,
+    like: options.Like = None,
     protocol: Annotated[
         ProtocolName,
         typer.Option(
@@ -118,13 +125,14 @@ def evaluate(
     oracle are fitted on the data itself unless --fit-split says otherwise.
     """
     options.limit_pictures(max_pixels)
+    model = [*(model or ()), *map(str, profile or ())]
     if denoiser or denoising_table:
         options.refuse_typed(context, evaluate_denoisers.FOREIGN, "an evaluation of denoisers")
         evaluate_denoisers.evaluate_denoisers(
             evaluate_denoisers.DenoisingOptions(
                 data=data,
                 denoisers=denoiser or (),
-                models=model or (),
+                models=model,
                 table=denoising_table,
                 budget=budget,
                 runs=runs,
@@ -145,7 +153,7 @@ def evaluate(
         )
         return
     options.refuse_typed(context, evaluate_denoisers.OWN, "an evaluation without --denoiser and --denoising-table")
-    if not model:
+    if not model and not like:
         raise UsageError("no model to evaluate", "name one: -w sidd-lite, -w awgn")
     evaluate_output.require_writable(report, csv)
     if report:
@@ -165,11 +173,12 @@ def evaluate(
     fit_pairs = pairs
     if fit_split != split and not set(model).isdisjoint(FITTED):
         fit_pairs = select(data, fit_split, limit=limit, camera=camera, iso=iso).pairs
+    alike = _alike(like)
     entries = candidates(
-        model,
+        [*model, *alike],
         fit_pairs,
         fit_note=f"fitted on {'the very pairs' if fit_pairs == pairs else f'the {fit_split} pairs'} of {data}",
-        load=open_weights(cache_dir),
+        load=open_weights(cache_dir, alike),
         device=target,
         precision=precision,
     )
@@ -190,6 +199,16 @@ def evaluate(
     else:
         print_scores(found, times, cells=cells, official=official, left_out=left_out)
     raise typer.Exit(SOME_FAILED if failed else 0)
+
+
+def _alike(like: list[str] | None) -> "dict[str, Weights]":
+    """The noise of the pictures of --like, by its name."""
+    from nmflowgan_cli.synthesis.noise_choice import NoiseChoice
+
+    if not like:
+        return {}
+    found = NoiseChoice(like=tuple(like)).find()
+    return {found.name: found}
 
 
 def _protocol(

@@ -50,6 +50,7 @@ OWN = frozenset({"budget", "runs", "pictures"})
 """Options that mean something to denoisers alone."""
 FOREIGN = frozenset(
     {
+        "like",
         "protocol",
         "fit_split",
         "patch",

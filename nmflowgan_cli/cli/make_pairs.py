@@ -29,6 +29,7 @@ SOME_FAILED = 3
 EXAMPLES = """\b
 Examples:
   nmflowgan make-pairs clean/ -c GP,IP -i 100-3200 --patch 256 --layout restormer -o Datasets/
+  nmflowgan make-pairs clean/ --like noisy.jpg --patch 256 -o pairs/
   nmflowgan make-pairs real-pairs/ --patch 512 --step 384 --container lmdb --layout nafnet -o datasets/SIDD/
 """
 
@@ -74,6 +75,10 @@ def make_pairs(
         list[str] | None,
         typer.Option("--iso", "-i", help="ISO (800), several with commas, a range (100-3200), or random."),
     ] = None,
+    profile: options.Profile = None,
+    like: options.Like = None,
+    rendered: options.Rendered = "",
+    white_balance: options.WhiteBalance = "",
     patch: Annotated[
         int, typer.Option(min=0, help="Side of the patches in pixels; 0 for whole pictures.", show_default=True)
     ] = 256,
@@ -156,6 +161,7 @@ def make_pairs(
         refuse_unshareable,
         refuse_unsupported,
     )
+    from nmflowgan_cli.synthesis.noise_choice import NoiseChoice
     from nmflowgan_cli.synthesis.plan import share
     from nmflowgan_cli.synthesis.request import shard_of
 
@@ -174,8 +180,15 @@ def make_pairs(
                 listed=sys.stdin.buffer.read() if "-" in inputs else b"",
                 null=null,
                 relative_to=relative_to,
-                weights=weights,
-                cache_dir=cache_dir,
+                noise=NoiseChoice(
+                    weights=weights,
+                    profile=profile,
+                    like=tuple(like or ()),
+                    rendered=rendered,
+                    white_balance=white_balance,
+                    cache_dir=cache_dir,
+                ),
+                resume=resume,
                 seed=seed,
                 repeats=repeats,
                 cutting=Cutting(patch or None, step, min_detail),
@@ -208,6 +221,8 @@ def make_pairs(
             history.held(lots, own, shard=shard, resume=resume),
             reporter(total, quiet=quiet, results=json or (verbose and not quiet), null=null) as report,
         ):
+            if found:
+                found.keep(output)
             _make(own, failed, history, report, tally, resume=resume, workers=workers)
         if not quiet:
             say(f"{tally.summary()}, seconds: {time.monotonic() - begin:.1f}")

@@ -44,6 +44,21 @@ MaxPixels = Annotated[
 Null = Annotated[
     bool, typer.Option("--null", "-0", help="End each result with NUL, not a newline; - reads a list separated so.")
 ]
+Like = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PICTURE",
+        help="Noise like that of this noisy picture (or folder, or pattern); may be repeated. Needs no --camera.",
+    ),
+]
+Profile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Noise of this profile, see nmflowgan profile. Needs no --camera."),
+]
+Rendered = Annotated[
+    str,
+    typer.Option(help="plain: a camera by name, of pictures made from raw; camera: --like is a camera's own JPEG."),
+]
 RelativeTo = Annotated[
     Path | None,
     typer.Option(
@@ -53,6 +68,13 @@ RelativeTo = Annotated[
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", show_default=True)]
 Tile = Annotated[int | None, typer.Option(min=1, help="Side of the tiles in pixels.  [default: 256; 1024 on CUDA]")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print the weights file and its SHA-256 on stderr.")]
+WhiteBalance = Annotated[
+    str,
+    typer.Option(
+        metavar="R,B",
+        help="Gains of red and blue relative to green, for profiles.  [default: drawn for each picture]",
+    ),
+]
 Workers = Annotated[int, typer.Option(min=1, help="Pictures to work on at the same time.", show_default=True)]
 Shard = Annotated[
     str | None,

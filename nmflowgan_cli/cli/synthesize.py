@@ -28,6 +28,7 @@ SOME_FAILED = 3
 EXAMPLES = """\b
 Examples:
   nmflowgan synthesize photos/ --camera IP --iso 800 -o noisy/
+  nmflowgan synthesize photos/ --like noisy.jpg -o noisy/
   find photos -name '*.png' | nmflowgan synthesize - -c random -i 400-1600 -o out/ --json
   find photos -name '*.png' -print0 | nmflowgan synthesize - -0 --relative-to photos -c IP -i 800 -o noisy/
 """
@@ -58,13 +59,19 @@ def synthesize(
             metavar="INPUTS",
         ),
     ],
-    camera: Annotated[
-        list[str], typer.Option("--camera", "-c", help="Code (IP) or name (iPhone 7), several with commas, or random.")
-    ],
-    iso: Annotated[
-        list[str], typer.Option("--iso", "-i", help="ISO (800), several with commas, a range (100-3200), or random.")
-    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder, or file for a single picture.")],
+    camera: Annotated[
+        list[str] | None,
+        typer.Option("--camera", "-c", help="Code (IP) or name (iPhone 7), several with commas, or random."),
+    ] = None,
+    iso: Annotated[
+        list[str] | None,
+        typer.Option("--iso", "-i", help="ISO (800), several with commas, a range (100-3200), or random."),
+    ] = None,
+    profile: options.Profile = None,
+    like: options.Like = None,
+    rendered: options.Rendered = "",
+    white_balance: options.WhiteBalance = "",
     relative_to: options.RelativeTo = None,
     seed: options.Seed = 0,
     repeats: Annotated[int, typer.Option(min=1, help="Noisy pictures of each clean one.", show_default=True)] = 1,
@@ -111,14 +118,14 @@ def synthesize(
     The noise of a picture depends only on the seed, its relative path, the repeat, camera, ISO and weights.
     """
     from nmflowgan_cli.files import make_folder
+    from nmflowgan_cli.synthesis.noise_choice import NoiseChoice
     from nmflowgan_cli.synthesis.request import SynthesisRequest, prepare, shard_of
-    from nmflowgan_cli.synthesis.weights import find_weights
 
     options.limit_pictures(max_pixels)
     request = SynthesisRequest(
         inputs=tuple(inputs),
-        cameras=tuple(camera),
-        isos=tuple(iso),
+        cameras=tuple(camera or ()),
+        isos=tuple(iso or ()),
         output=output,
         listed=sys.stdin.buffer.read() if "-" in inputs else b"",
         null=null,
@@ -131,7 +138,15 @@ def synthesize(
         shard=shard or shard_of(os.environ),
         manifest=manifest,
     )
-    found = find_weights(weights, camera, cache_dir=cache_dir)
+    choice = NoiseChoice(
+        weights=weights,
+        profile=profile,
+        like=tuple(like or ()),
+        rendered=rendered,
+        white_balance=white_balance,
+        cache_dir=cache_dir,
+    )
+    found = choice.find(camera or (), resumed=output if resume else None)
     prepared = prepare(request, found.vocabulary)
     results = json or not quiet
     if dry_run:
@@ -145,6 +160,10 @@ def synthesize(
         prepared.held(found.sha256),
         reporter(len(prepared.jobs), quiet=quiet, results=results, null=null) as report,
     ):
+        if prepared.manifest:
+            found.keep(prepared.folder)
+        elif like and not quiet:
+            typer.echo(f"the profile is not kept (nmflowgan profile fit {like[0]} -o profile.json keeps it)", err=True)
         if verbose and not quiet:
             say(f"{found.path or found.name}, sha256 {found.sha256}")
         if not quiet:

@@ -88,6 +88,13 @@ def train(
         ),
     ] = "real",
     simulate: Annotated[Path | None, typer.Option(help="Folder of clean photographs, for simulated pairs.")] = None,
+    profile: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Noise profile of a camera to simulate; may be repeated.  [default: the five phones]",
+        ),
+    ] = None,
     simulate_share: Annotated[
         float, typer.Option(help="Share of simulated patches among real ones, 0 to 1.", show_default=True)
     ] = 0.5,
@@ -185,6 +192,7 @@ def train(
     data_options = DataOptions(
         pairs=data,
         simulate=simulate,
+        profiles=tuple(profile or ()),
         split=split,
         balance=balance.value,
         simulate_share=simulate_share,

@@ -29,6 +29,14 @@ def print_list(rows: Sequence[Mapping[str, Any]]) -> None:
         console.print(Padding(table, (0, 0, 0, 2), expand=False))
 
 
+def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A plain table, a line a row."""
+    table = _table(*headings)
+    for row in rows:
+        table.add_row(*row)
+    _console().print(table)
+
+
 def print_info(facts: Mapping[str, Any]) -> None:
     """A header, an entry, a card: whatever is known of weights."""
     console = new_console()

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nmflowgan_cli.conditions import CAMERA_NAMES, Condition
+from nmflowgan_cli.conditions import CAMERA_NAMES, UNKNOWN_ISO, Condition
 from nmflowgan_cli.data.origin import REAL, UNSTATED, Origin, origin_of
 from nmflowgan_cli.data.sidd_instances import SceneInstance, find_instance
 from nmflowgan_cli.errors import PictureError, UsageError
@@ -132,10 +132,10 @@ def _pair(row: Mapping[str, Any], folder: Path, place: str) -> Pair:
     split = str(row.get("split") or "train")
     if split not in ("train", "val"):
         raise UsageError(f"{place}: unknown split {split!r}", "train or val")
-    condition = Condition(written_camera(str(row["camera"])), _iso(row["iso"], place))
     scene, name = str(row.get("scene") or clean.stem), Path(str(row["noisy"])).as_posix()
     stated = "noise" in row or row.get("weights")
     origin = origin_of(row) if stated else pair_origin(noisy, find_instance(scene) or find_instance(name))
+    condition = Condition(written_camera(str(row["camera"])), _iso(row["iso"], place, made=origin.synthetic))
     return Pair(clean, noisy, condition, scene, split, name, origin)
 
 
@@ -160,11 +160,12 @@ def written_camera(name: str) -> str:
     return next((code for code, full in CAMERA_NAMES.items() if name.lower() in (code.lower(), full.lower())), name)
 
 
-def _iso(value: object, place: str) -> int:
+def _iso(value: object, place: str, *, made: bool) -> int:
+    """The ISO; noise that was `made` may have an unknown one."""
     try:
         iso = int(str(value))
     except ValueError:
-        iso = 0
-    if iso <= 0:
+        iso = -1
+    if iso <= 0 and not (made and iso == UNKNOWN_ISO):
         raise UsageError(f"{place}: {value!r} is not an ISO speed", "a positive whole number, like 800")
     return iso

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.conditions import UNKNOWN_ISO, Condition, Vocabulary
 from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.errors import OutOfMemoryError, UsageError
 from nmflowgan_cli.imaging import is_picture, read, size
 from nmflowgan_cli.imaging.memory import available, spoken
 from nmflowgan_cli.models import bayer
-from nmflowgan_cli.models.isp import CameraProfile, captures, expose
+from nmflowgan_cli.models.isp import CameraProfile, captures, expose, headroom_of
 from nmflowgan_cli.models.srgb import from_linear, to_linear
 
 EXPOSURES = (0.06, 1.3)
@@ -76,6 +76,7 @@ class Simulator:
     pictures: Sequence[NDArray[np.uint8]]
     profiles: dict[str, CameraProfile]
     patch: int
+    name: str = "ISP simulator"
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -104,13 +105,14 @@ class Simulator:
         clean, linear = vary_exposure(torch.from_numpy(np.stack(crops)), factors)
         conditions = [self._condition(rng) for _ in range(size)]
         phase = torch.from_numpy(rng.integers(bayer.SITES, size=size))
+        cameras = [self.profiles[condition.camera] for condition in conditions]
         settings = captures(
-            [self.profiles[condition.camera] for condition in conditions],
+            cameras,
             [condition.iso for condition in conditions],
             torch.from_numpy(rng.random((size, 2), np.float32)),
         )
         normal = torch.from_numpy(rng.standard_normal((size, 1, self.patch, self.patch), np.float32))
-        return Batch(clean, expose(linear, settings, phase, normal), conditions, phase)
+        return Batch(clean, expose(linear, settings, phase, normal, headroom_of(cameras)), conditions, phase)
 
     def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         return random_crop(self.pictures[int(rng.integers(len(self.pictures)))], self.patch, rng)
@@ -118,6 +120,6 @@ class Simulator:
     def _condition(self, rng: np.random.Generator) -> Condition:
         camera = list(self.profiles)[rng.integers(len(self.profiles))]
         isos = sorted(self.profiles[camera].noise)
-        if rng.random() < 0.5:
+        if rng.random() < 0.5 or isos[0] == UNKNOWN_ISO:
             return Condition(camera, isos[rng.integers(len(isos))])
         return Condition(camera, round(math.exp(rng.uniform(math.log(isos[0]), math.log(isos[-1])))))

@@ -40,7 +40,8 @@ class PatchNoise:
         if self.model is None:
             return clean, real
         keys = [picture_key(seed, f"step {step} patch {number}", 0) for number in range(len(clean))]
-        return clean, sample_whole(self.model, clean, batch.conditions, keys)
+        conditions = [self.model.vocabulary.stand_in(condition) for condition in batch.conditions]
+        return clean, sample_whole(self.model, clean, conditions, keys)
 
 
 def open_noise(
@@ -66,7 +67,7 @@ def find_noise(name: str, pairs: Sequence[Paired], *, cache_dir: Path | None = N
     weights = find_weights(name, cache_dir=cache_dir)
     for condition in dict.fromkeys(pair.condition for pair in pairs):
         try:
-            weights.vocabulary.check(condition)
+            weights.vocabulary.check(weights.vocabulary.stand_in(condition))
         except ConditionError as error:
             raise ConditionError(f"{name}: {error.message}", error.hint) from None
     return weights

@@ -1,6 +1,6 @@
 """Candidates of an evaluation: weights, the camera simulator, and reference models fitted on the spot."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from nmflowgan_cli.models.base import NoiseModel, to_bytes
 from nmflowgan_cli.models.gaussian import FITS, LoadedPair, level_moments
 from nmflowgan_cli.models.oracle import POOL, fit_oracle
 from nmflowgan_cli.synthesis import engine
-from nmflowgan_cli.synthesis.weights import find_weights
+from nmflowgan_cli.synthesis.weights import Weights, find_weights
 
 ORACLE = "oracle"
 FITTED = (*FITS, ORACLE)
@@ -49,8 +49,14 @@ def candidates(
         if name == ORACLE:
             note += f"; draws from at least {POOL} pixels"
         synthesize = _synthesizer(model, device, precision)
-        entries.append(Candidate(name, synthesize, model.vocabulary.check, note, likelihood_of(model, device)))
+        if model.vocabulary.any_camera:
+            note = f"the noise of {model.vocabulary.cameras[0]} in place of every camera's"
+        entries.append(Candidate(name, synthesize, _check(model), note, likelihood_of(model, device)))
     return entries
+
+
+def _check(model: NoiseModel) -> Callable[[Condition], None]:
+    return lambda condition: model.vocabulary.check(model.vocabulary.stand_in(condition))
 
 
 def _fitted(names: Sequence[str], pairs: Sequence[Paired]) -> dict[str, NoiseModel]:
@@ -85,12 +91,14 @@ def _loaded(pairs: Sequence[Paired]) -> Iterator[LoadedPair]:
 
 def _synthesizer(model: NoiseModel, device: torch.device | str, precision: str) -> Synthesizer:
     def draw(rgb: Bytes, condition: Condition, key: int) -> Draw:
-        counts = engine.synthesize(model, rgb, condition, key, device=device, precision=precision, dtype=np.float32)
+        taken = model.vocabulary.stand_in(condition)
+        counts = engine.synthesize(model, rgb, taken, key, device=device, precision=precision, dtype=np.float32)
         return Draw(to_bytes(torch.from_numpy(counts)).numpy(), counts)
 
     return draw
 
 
-def open_weights(cache_dir: Path | None) -> Callable[[str], NoiseModel]:
-    """A loader of the models that `synthesis.weights.find_weights` finds by name or path."""
-    return lambda name: find_weights(name, cache_dir=cache_dir).load()
+def open_weights(cache_dir: Path | None, known: Mapping[str, Weights] | None = None) -> Callable[[str], NoiseModel]:
+    """A loader of the models that `synthesis.weights.find_weights` finds by name or path, and of `known` ones."""
+    found = known or {}
+    return lambda name: (found.get(name) or find_weights(name, cache_dir=cache_dir)).load()

@@ -2,15 +2,18 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.conditions import UNKNOWN_ISO, Condition, Vocabulary
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.tiling import Geometry as Geometry
+
+if TYPE_CHECKING:
+    from nmflowgan_cli.imaging import Bytes
 
 WHITE = 255
 """The largest count of a channel."""
@@ -35,7 +38,7 @@ class Code(NamedTuple):
     iso: Tensor
     """(N, ISOs) soft one-hot: exact at trained ISOs, linear in log ISO between them."""
     log_iso: Tensor
-    """(N,) log2(ISO / 100)."""
+    """(N,) log2(ISO / 100); 0 where the ISO is not known."""
 
     def to(self, device: torch.device | str) -> "Code":
         return Code(*(field.to(device) for field in self))
@@ -92,6 +95,14 @@ class NoiseModel(ABC):
         """
         raise NotImplementedError(type(self).__name__)
 
+    def extrapolated(self, rgb: "Bytes", condition: Condition) -> Mapping[str, float]:
+        """What noise for this clean picture, (H, W, 3) uint8, rests on beyond what the model was made from.
+
+        Empty where the model does not say: by "iso" the ISO, by "levels" the share of the picture's values, by
+        "texture" the share of its blocks.
+        """
+        return {}
+
     def extended(self, vocabulary: Vocabulary) -> dict[str, Tensor]:
         """The state of such a model for more cameras and ISOs, with the noise of those that this one knows.
 
@@ -105,7 +116,11 @@ def encode(vocabulary: Vocabulary, conditions: Sequence[Condition]) -> Code:
     iso = torch.tensor([vocabulary.iso_weights(condition) for condition in conditions])
     indices = torch.tensor([vocabulary.cameras.index(condition.camera) for condition in conditions])
     camera = torch.nn.functional.one_hot(indices, len(vocabulary.cameras)).float()
-    return Code(camera, iso, torch.tensor([math.log2(condition.iso / 100) for condition in conditions]))
+    return Code(camera, iso, torch.tensor([_log_iso(condition) for condition in conditions]))
+
+
+def _log_iso(condition: Condition) -> float:
+    return 0.0 if condition.iso == UNKNOWN_ISO else math.log2(condition.iso / 100)
 
 
 def to_counts(values: Tensor) -> Tensor:

@@ -42,6 +42,8 @@ class CameraProfile:
     white_balance: tuple[tuple[float, float], tuple[float, float]]
     floor: float
     black_shift: float
+    headroom: float = 0.0
+    """Light beyond white that saturated clean pixels stand for: 0 for none, 0.5 for half as much as white again."""
 
     def noise_at(self, iso: int) -> tuple[float, float]:
         """(shot, read) at `iso`: log-linear in log ISO between the profile's ISOs.
@@ -81,21 +83,34 @@ def _column(values: Tensor) -> Tensor:
     return values[:, None, None, None]
 
 
-def expose(linear: Tensor, capture: Capture, phase: Tensor, normal: Tensor) -> Tensor:
+SATURATED = 0.95
+"""Linear light from which a clean pixel may hide brighter light."""
+
+
+def overexposed(linear: Tensor, headroom: Tensor) -> Tensor:
+    """The light that saturated clean pixels (N, 3, H, W) stand for: from SATURATED on up to 1 + `headroom` (N,)."""
+    hidden = ((linear - SATURATED) / (1 - SATURATED)).clamp_min(0).square()
+    return linear + _column(headroom) * hidden
+
+
+def expose(linear: Tensor, capture: Capture, phase: Tensor, normal: Tensor, headroom: Tensor | None = None) -> Tensor:
     """Noisy pictures as the camera would have rendered them, before the display's rounding and clipping.
 
     `linear`: (N, 3, H, W) light of the clean pictures in [0, 1]. `phase`: (N,) Bayer phase of the upper left pixel.
-    `normal`: (N, 1, H, W) standard normal. Returns float32 counts; noise below black and above white is kept (see
-    srgb.py).
+    `normal`: (N, 1, H, W) standard normal. `headroom`: (N,) see `overexposed`. Returns float32 counts; noise below
+    black and above white is kept (see srgb.py).
     """
     sites, size = bayer.cells(phase), linear.shape[2:]
     colours = bayer.colour_of_site(sites)
     sample = torch.arange(len(phase), device=phase.device)[:, None, None]
     gains = bayer.tiled(capture.gains[sample, colours][:, None], *size)
+    light = linear if headroom is None else overexposed(linear, headroom)
     # Of each pixel's colours only the one that its site measures.
-    balanced = bayer.tiled(capture.matrix[sample, colours].permute(0, 3, 1, 2), *size).mul_(linear).sum(1, keepdim=True)
-    balanced.clamp_(0, 1)
+    balanced = bayer.tiled(capture.matrix[sample, colours].permute(0, 3, 1, 2), *size).mul_(light).sum(1, keepdim=True)
+    balanced.clamp_(0, 1 if headroom is None else None)
     raw = balanced / gains
+    if headroom is not None:
+        balanced = balanced.clamp_max(1)
     # In place where the calibration, which needs gradients, allows it.
     noise = (raw * _column(capture.shot)).add_(_column(capture.read)).sqrt_() * normal
     noisy = noise.add_(raw).sub_(_column(capture.black_shift * capture.read.sqrt()))
@@ -124,6 +139,12 @@ def captures(profiles: Sequence[CameraProfile], isos: Sequence[int], white_balan
     )
 
 
+def headroom_of(profiles: Sequence[CameraProfile]) -> Tensor | None:
+    """The (N,) headroom for `expose`; None where no profile has any."""
+    headroom = torch.tensor([profile.headroom for profile in profiles])
+    return headroom if headroom.any() else None
+
+
 class ISPNoise(NoiseModel):
     """The simulator as a noise model of its own: strong, and without any training.
 
@@ -148,11 +169,19 @@ class ISPNoise(NoiseModel):
 
     def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: Tensor | None = None) -> Tensor:
         """See `NoiseModel.sample`; without `statistics`, the middle of the camera's white balance."""
+        settings, headroom = self.settings(clean, code, statistics), headroom_of(self._cameras(code))
+        if headroom is not None:
+            headroom = headroom.to(clean.device)
+        phase = torch.zeros(len(clean), dtype=torch.long, device=clean.device)
+        return expose(to_linear(clean / WHITE), settings, phase, bayer.mosaic(fields.latent, phase), headroom)
+
+    def settings(self, clean: Tensor, code: Code, statistics: Tensor | None) -> Capture:
+        """The settings of the shots, on the device of `clean`; see `sample`."""
         if statistics is None:
             statistics = clean.new_full((len(clean), 2), 0.5)
-        cameras = [self.vocabulary.cameras[index] for index in code.camera.argmax(1).tolist()]
         isos = [round(100 * 2**log_iso) for log_iso in code.log_iso.tolist()]
-        settings = captures([self.profiles[camera] for camera in cameras], isos, statistics)
-        settings = Capture(*(field.to(clean.device) for field in settings))
-        phase = torch.zeros(len(clean), dtype=torch.long, device=clean.device)
-        return expose(to_linear(clean / WHITE), settings, phase, bayer.mosaic(fields.latent, phase))
+        settings = captures(self._cameras(code), isos, statistics)
+        return Capture(*(field.to(clean.device) for field in settings))
+
+    def _cameras(self, code: Code) -> list[CameraProfile]:
+        return [self.profiles[self.vocabulary.cameras[index]] for index in code.camera.argmax(1).tolist()]

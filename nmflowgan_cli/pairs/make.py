@@ -166,7 +166,7 @@ def _result(
     try:
         with room.taken(memory(cut.take.clean) + (memory(cut.take.noisy) if cut.take.noisy else 0)):
             clean, noisy = _pictures(cut, sampler, lanes, progress)
-            return _encoded(cut, clean, noisy, container, facts(cut, sampler))
+            return _encoded(cut, clean, noisy, container, facts(cut, sampler), _rests_on(cut, clean, sampler))
     except NmflowganError as error:
         return _Result([], [failure(cut.take, error)], error)
     except MemoryError:
@@ -194,7 +194,22 @@ def _refuse_other_size(path: Path, rgb: Bytes, cut: Cut) -> None:
         raise PictureError(f"{path} is not {cut.width}x{cut.height} pixels any more", "start again with --resume")
 
 
-def _encoded(cut: Cut, clean: Bytes, noisy: Bytes, container: Container, known: Sequence[Mapping[str, Any]]) -> _Result:
+def _rests_on(cut: Cut, clean: Bytes, sampler: Sampler | None) -> Facts:
+    """The references of a profile, and what of the picture lies beyond them; for synthetic pairs."""
+    if sampler is None:
+        return {}
+    extrapolated = sampler.model.extrapolated(clean, cut.take.condition)
+    return {"references": sampler.references, "extrapolated": extrapolated}
+
+
+def _encoded(
+    cut: Cut,
+    clean: Bytes,
+    noisy: Bytes,
+    container: Container,
+    known: Sequence[Mapping[str, Any]],
+    rests_on: Facts,
+) -> _Result:
     """The samples of a picture, and their records without their places."""
     sides = [[container.encode(patch) for patch in cut_patches(rgb, cut.boxes)] for rgb in (clean, noisy)]
     samples = [Sample(*parts) for parts in zip(cut.labels, *sides, known, strict=True)]
@@ -204,6 +219,7 @@ def _encoded(cut: Cut, clean: Bytes, noisy: Bytes, container: Container, known: 
             "status": DONE,
             **sample.facts,
             **origin,
+            **rests_on,
             "clean_size": len(sample.clean),
             "noisy_size": len(sample.noisy),
             "clean_sha256": hashlib.sha256(sample.clean).hexdigest(),

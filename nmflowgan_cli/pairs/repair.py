@@ -21,7 +21,7 @@ from nmflowgan_cli.pairs.verification import Finding, Verified
 from nmflowgan_cli.synthesis.manifest import Manifest
 from nmflowgan_cli.synthesis.pipeline import Sampler, run
 from nmflowgan_cli.synthesis.plan import Job
-from nmflowgan_cli.synthesis.weights import find_weights
+from nmflowgan_cli.synthesis.weights import find_weights, kept_name
 
 Record = dict[str, Any]
 Item = TypeVar("Item")
@@ -41,7 +41,7 @@ def repair(
     pairs = [record for record in damaged if "output" not in record]
 
     def opened(record: Record) -> Sampler | None:
-        return _sampler(record, device, cache_dir)
+        return _sampler(folder, record, device, cache_dir)
 
     with locked(folder):
         sweep(folder, verified.names)
@@ -73,10 +73,11 @@ def _alike(groups: Iterable[list[Record]]) -> list[list[list[Record]]]:
     return list(found.values())
 
 
-def _sampler(record: Record, device: str, cache_dir: Path | None) -> Sampler | None:
+def _sampler(folder: Path, record: Record, device: str, cache_dir: Path | None) -> Sampler | None:
     if record.get("noisy_input"):
         return None
-    weights = find_weights(record["weights"], cache_dir=cache_dir)
+    kept = folder / kept_name(record["weights_sha256"])
+    weights = find_weights(str(kept) if kept.is_file() else record["weights"], cache_dir=cache_dir)
     if weights.sha256 != record["weights_sha256"]:
         recorded = f"sha256 {record['weights_sha256']} is recorded"
         raise WeightsError(f"weights {record['weights']} are not those that made the noise: {recorded}")

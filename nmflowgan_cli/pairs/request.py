@@ -1,6 +1,6 @@
 """Request of a `make-pairs` run as one value, and its plan; mistakes are reported before any work."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nmflowgan_cli.data.containers import Container
@@ -13,7 +13,8 @@ from nmflowgan_cli.notices import notice
 from nmflowgan_cli.pairs.plan import Cutting, PairPlan, Take, divided, pair_plan, real_takes, synthetic_takes
 from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.inputs import find_pictures
-from nmflowgan_cli.synthesis.weights import Weights, find_weights
+from nmflowgan_cli.synthesis.noise_choice import NoiseChoice
+from nmflowgan_cli.synthesis.weights import Weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,9 @@ class PairRequest:
     """Whether that list is separated by NUL even if it holds none."""
     relative_to: Path | None = None
     """The folder that relative paths start from; None: the folder, pattern or list that a picture was found by."""
-    weights: str | None = None
-    cache_dir: Path | None = None
+    noise: NoiseChoice = field(default_factory=NoiseChoice)
+    """What makes the noise of clean pictures."""
+    resume: bool = False
     seed: int = 0
     repeats: int = 1
     split: str = ""
@@ -52,16 +54,17 @@ class PreparedPairs:
 def prepare_pairs(request: PairRequest) -> PreparedPairs:
     """The plan of `request`; raises UsageError, ConditionError or WeightsError for any mistake.
 
-    With a camera and an ISO the inputs are clean pictures; without both they are paired data.
+    With a camera and an ISO, or with a profile, the inputs are clean pictures; without both they are paired data.
     """
-    if bool(request.cameras) != bool(request.isos):
+    clean = bool(request.cameras) or request.noise.of_profile
+    if bool(request.cameras) != bool(request.isos) and not request.noise.of_profile:
         missing = "--iso" if request.cameras else "--camera"
         raise UsageError(f"{missing} is missing", "clean pictures need --camera and --iso, real pairs neither")
     weights = None
-    if request.cameras and request.split:
+    if clean and request.split:
         raise UsageError("--split is for real pairs", "--val-share divides clean pictures")
-    if request.cameras:
-        weights = find_weights(request.weights, request.cameras, cache_dir=request.cache_dir)
+    if clean:
+        weights = request.noise.find(request.cameras, resumed=request.output if request.resume else None)
         takes = _synthetic(request, weights)
     else:
         takes = _real(request)
@@ -95,7 +98,9 @@ def _synthetic(request: PairRequest, weights: Weights) -> list[Take]:
 def _real(request: PairRequest) -> list[Take]:
     given = {
         "--repeats": request.repeats > 1,
-        "--weights": request.weights is not None,
+        "--weights": request.noise.weights is not None,
+        "--rendered": bool(request.noise.rendered),
+        "--white-balance": bool(request.noise.white_balance),
         "--relative-to": request.relative_to is not None,
     }
     if request.split and request.val_share is not None:

@@ -1,6 +1,6 @@
 """Verification of a folder of pictures or pairs against its manifest: every byte is read."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -8,10 +8,11 @@ from typing import Any
 from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX, META_INFO
 from nmflowgan_cli.data.manifest import MANIFEST_NAMES
 from nmflowgan_cli.errors import NmflowganError, UsageError
-from nmflowgan_cli.files import MISSING, PART
+from nmflowgan_cli.files import MISSING, PART, difference
 from nmflowgan_cli.journal import DONE, FILE_NAME, records
 from nmflowgan_cli.lock import holders, is_lock, unfinished
 from nmflowgan_cli.pairs.outputs import differences, outputs
+from nmflowgan_cli.synthesis.weights import kept_name
 
 FOREIGN, LEFTOVER = "foreign", "leftover"
 LISTS = (*MANIFEST_NAMES, META_INFO)
@@ -58,7 +59,8 @@ def verify(folder: Path) -> Verified:
     known = {output.path for output in by_output}
     names = known | planned | {FILE_NAME, *LISTS} | {f"{path}/{META_INFO}" for path in known}
     findings += [Finding(MISSING, name) for name in planned - known - set(LISTS) if not (folder / name).exists()]
-    findings += _unlisted(folder, known, planned)
+    profiles = {kept_name(digest): digest for record in done if (digest := str(record.get("weights_sha256") or ""))}
+    findings += _unlisted(folder, known, planned, profiles)
     return Verified(len(by_output), sorted(findings, key=lambda finding: (finding.path, finding.state)), names, done)
 
 
@@ -94,12 +96,16 @@ def _refuse_outside(folder: Path, names: Iterable[str]) -> None:
             )
 
 
-def _unlisted(folder: Path, known: set[str], planned: set[str]) -> Iterator[Finding]:
-    """The files that no record lists."""
+def _unlisted(folder: Path, known: set[str], planned: set[str], profiles: Mapping[str, str]) -> Iterator[Finding]:
+    """The files that no record lists, and profiles that are not what they were; `profiles`: their SHA-256 by name."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         in_database = name.parent.as_posix() in known | planned and name.parent.suffix == DATABASE_SUFFIX
         if path.is_dir() or name.as_posix() in known or in_database or path.name in LISTS or is_lock(path):
+            continue
+        if name.as_posix() in profiles:
+            state = difference(path, None, profiles[path.name])
+            yield from [Finding(state, path.name)] * bool(state)
             continue
         is_leftover = PART.fullmatch(path.name) or name.as_posix() in planned
         yield Finding(LEFTOVER if is_leftover else FOREIGN, name.as_posix())

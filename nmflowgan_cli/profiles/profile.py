@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nmflowgan_cli.models.isp import CameraProfile
+from nmflowgan_cli.models.rendered import Rendering
 
 Way = Literal["pictures", "pairs", "burst", "table", "raw", "hand"]
 """Ways to a profile: noisy pictures alone, clean and noisy pairs, a burst of one still scene, the table of cameras, the
@@ -37,7 +38,15 @@ class NoiseProfile:
     """Standard errors by parameter: of the natural logarithm for shot, read and white balance, absolute otherwise."""
     levels: tuple[tuple[int, int], ...] = ()
     """For red, green and blue the lowest and highest level in counts that the references showed; empty for none."""
+    sampled: bool = False
+    """Whether pictures were sampled down without smoothing, so that the noise of neighbouring pixels is independent."""
     texture: float | None = None
     """The strongest texture that the references showed: standard deviation of a clean block, in counts."""
+    mosaic: bool = True
+    """False for single-channel sources, whose noise has no colours and no demosaicing, see profiles/mono.py."""
+    blur: float = 0.0
+    """Without a mosaic: standard deviation of the Gaussian that correlates the noise, pixels."""
+    rendering: Rendering | None = None
+    """Statistics of noise that the camera's own denoising left; its noise is then made by them, not by physics."""
     remarks: tuple[str, ...] = ()
     """Warnings of the estimator, each with its number."""

@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.notices import warnings_logged
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import resolve_device
+from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.engine import synthesize
 from nmflowgan_cli.synthesis.weights import find_weights
 
@@ -28,8 +30,8 @@ class CameraNoise:
         self,
         picture: NDArray[np.uint8],
         *,
-        camera: str,
-        iso: int,
+        camera: str | None = None,
+        iso: int | None = None,
         seed: int = 0,
         relative_path: str = "picture",
         repeat: int = 0,
@@ -39,6 +41,8 @@ class CameraNoise:
     ) -> NDArray[np.uint8]:
         """`picture` as `camera` would have taken it at `iso`: (H, W, 3) uint8 RGB in and out.
 
+        Both may be left out where the weights know only one, as those of a noise profile do.
+
         The noise depends on (seed, relative_path, repeat, camera, iso, weights) alone; it is that of the command line
         for a picture of this relative path. Raises ConditionError for a camera or an ISO that the weights do not know,
         PictureError for an array of another shape or type.
@@ -46,7 +50,7 @@ class CameraNoise:
         return synthesize(
             self.model,
             picture,
-            self.model.vocabulary.parse(camera, iso),
+            self._condition(camera, iso),
             picture_key(seed, relative_path, repeat),
             tile=tile,
             batch=batch,
@@ -54,9 +58,15 @@ class CameraNoise:
             precision=precision,
         )
 
+    def _condition(self, camera: str | None, iso: int | None) -> Condition:
+        cameras, isos = [camera] if camera else [], [] if iso is None else [str(iso)]
+        return choices(self.model.vocabulary, cameras, isos).draw(0, "", 0)
+
 
 def load(name_or_path: str | Path = "sidd-lite", *, device: str = "auto", cache_dir: Path | None = None) -> CameraNoise:
-    """The weights of that name or path ("isp": the camera simulator), from the cache in `cache_dir` if it is given.
+    """The weights of that name or path ("isp": the camera simulator; .json: a noise profile).
+
+    `cache_dir`: the folder of fetched weights.
 
     Terms that forbid some use are logged, and so are warnings of libraries. Raises WeightsError for weights that do
     not exist or are damaged, UsageError for a `device` that is not there.

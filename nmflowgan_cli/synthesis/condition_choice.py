@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nmflowgan_cli.conditions import Condition, Vocabulary
+from nmflowgan_cli.conditions import UNKNOWN_ISO, Condition, Vocabulary
 from nmflowgan_cli.errors import ConditionError
 from nmflowgan_cli.randomness import picture_key
 
@@ -35,6 +35,8 @@ class Choices:
         first, second, third = np.random.Generator(np.random.Philox(key=key)).random(3)
         camera, ranges = self.cameras[int(first * len(self.cameras))]
         low, high = ranges[int(second * len(ranges))]
+        if low == high:
+            return Condition(camera, low)
         return Condition(camera, min(max(round(low * (high / low) ** third), low), high))
 
 
@@ -43,14 +45,19 @@ def choices(vocabulary: Vocabulary, cameras: Sequence[str], isos: Sequence[str])
 
     Both may hold commas. A range means the part of it that the camera was trained on. Any camera among
     "random" must know an ISO that is asked for, or is left out; a camera that is named must know all of them.
+    None of them means the only camera that there is, and its only ISO.
     Raises ConditionError, listing what exists.
     """
-    ranges = [_iso_range(text) for text in split(isos)]
-    names = split(cameras)
-    if not ranges or not names:
-        raise ConditionError("a camera and an ISO are needed", "for example --camera IP --iso 800")
+    wanted = split(isos) or _only_iso(vocabulary)
+    names = split(cameras) or _only(vocabulary.cameras)
+    if not wanted or not names:
+        missing = " and ".join([*["a camera"] * (not names), *["an ISO"] * (not wanted)])
+        raise ConditionError(
+            f"{missing} must be chosen", f"--camera, --iso, or --like, --profile; known: {_listing(vocabulary)}"
+        )
+    ranges = [_iso_range(text) for text in wanted]
     if ANY not in names:
-        codes = dict.fromkeys(vocabulary.code(name) for name in names)
+        codes = dict.fromkeys(name if name in vocabulary.cameras else vocabulary.code(name) for name in names)
         return Choices(tuple((code, _known(vocabulary, code, ranges)) for code in codes))
     found = [(code, _known_or_none(vocabulary, code, ranges)) for code in vocabulary.cameras]
     usable = tuple((code, known) for code, known in found if known)
@@ -63,6 +70,17 @@ def split(texts: Sequence[str]) -> list[str]:
     """The parts of these texts between commas; "random" in any case is ANY."""
     parts = [part.strip() for text in texts for part in text.split(",") if part.strip()]
     return [ANY if part.lower() == ANY else part for part in parts]
+
+
+def _only(names: Sequence[str]) -> list[str]:
+    """The names if there is a single one, else none: a choice of several is the user's."""
+    return list(names) if len(names) == 1 else []
+
+
+def _only_iso(vocabulary: Vocabulary) -> list[str]:
+    """The only ISO of all cameras, or any where there is only noise of an unknown one; else none."""
+    isos = _only([str(iso) for iso in vocabulary.isos])
+    return [ANY] if isos == [str(UNKNOWN_ISO)] else isos
 
 
 def _iso_range(text: str) -> IsoRange | None:
@@ -88,7 +106,8 @@ def _known(vocabulary: Vocabulary, camera: str, ranges: Sequence[IsoRange | None
         if wanted is None:
             known += [IsoRange(iso, iso) for iso in trained]
             continue
-        part = IsoRange(max(wanted.low, trained[0]), min(wanted.high, trained[-1]))
+        low, high = vocabulary.iso_range(camera)
+        part = IsoRange(max(wanted.low, low), min(wanted.high, high))
         if part.low > part.high:
             vocabulary.check(Condition(camera, wanted.low))
         known.append(part)
@@ -105,4 +124,5 @@ def _known_or_none(
 
 
 def _listing(vocabulary: Vocabulary) -> str:
-    return "; ".join(f"{code}: ISO {', '.join(map(str, vocabulary.trained_isos(code)))}" for code in vocabulary.cameras)
+    isos = {code: ", ".join(map(str, vocabulary.trained_isos(code))) for code in vocabulary.cameras}
+    return "; ".join(f"{code}: ISO {known}" for code, known in isos.items() if known)

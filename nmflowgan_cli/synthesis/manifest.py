@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,10 @@ class Record:
     output_size: int | None = None
     """Bytes."""
     output_sha256: str | None = None
+    references: tuple[str, ...] = ()
+    """SHA-256 of the pictures that a noise profile was estimated from."""
+    extrapolated: Mapping[str, float] = field(default_factory=dict)
+    """What lies beyond that which a profile's references showed, see `NoiseModel.extrapolated`."""
     error: str | None = None
     tool_version: str = field(default=__version__)
 

@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -30,6 +30,7 @@ from nmflowgan_cli.synthesis.plan import Job
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+Facts = dict[str, Any]
 
 DEFAULT_WORKERS = 3
 """One picture is read while another is sampled and a third written."""
@@ -47,6 +48,8 @@ class Sampler:
     batch: int | None = None
     device: torch.device | str = "cpu"
     precision: str = "auto"
+    references: tuple[str, ...] = ()
+    """SHA-256 of the pictures that a noise profile was estimated from."""
 
     @property
     def origin(self) -> Origin:
@@ -83,6 +86,7 @@ class Sampler:
             relative_path=job.relative_path,
             weights=self.weights,
             weights_sha256=self.weights_sha256,
+            references=self.references,
         )
 
 
@@ -205,7 +209,7 @@ def _do(
         return Item(job, sampler.record(job, SKIPPED))
     try:
         with room.taken(memory(job.input)):
-            digest, notes = _make(job, sampler, shared, progress)
+            made, notes = _make(job, sampler, shared, progress)
     except DiskError:
         raise
     except NmflowganError as error:
@@ -217,20 +221,22 @@ def _do(
         output = {"output_size": job.output.stat().st_size, "output_sha256": files.digest(job.output)}
     except OSError as error:
         return _failed(job, sampler, PictureError(f"cannot read {job.output} again: {error.strerror}"))
-    return Item(job, replace(sampler.record(job, DONE), input_sha256=digest, **output), notes=notes)
+    return Item(job, replace(sampler.record(job, DONE), **made, **output), notes=notes)
 
 
 def _failed(job: Job, sampler: Sampler, error: NmflowganError) -> Item:
     return Item(job, replace(sampler.record(job, FAILED), error=str(error)), error)
 
 
-def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -> tuple[str | None, tuple[str, ...]]:
-    """Write the noisy picture; the SHA-256 of the clean file, and what the picture lost beside its pixels."""
+def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -> tuple[Facts, tuple[str, ...]]:
+    """Write the noisy picture; what its record says of the clean one, and what was lost beside its pixels."""
     picture = read(job.input)
     refuse_unwritable(job.output, picture)
     key = picture_key(sampler.seed, job.relative_path, job.repeat)
     noisy = sampler.sample(picture.rgb, job.condition, key, shared, lambda share: progress(job, share))
     interruption.check()
+    extrapolated = sampler.model.extrapolated(picture.rgb, job.condition)
     picture = replace(picture, rgb=noisy)  # the clean pixels are let go before encoding takes memory
     lost = write(job.output, picture)
-    return sha256_or_none(job.input), (*picture.notes, *lost)
+    made = {"input_sha256": sha256_or_none(job.input), "extrapolated": extrapolated}
+    return made, (*picture.notes, *lost)

@@ -3,10 +3,10 @@
 import filecmp
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nmflowgan_cli.conditions import Condition, camera_code
+from nmflowgan_cli.conditions import UNKNOWN_ISO, Condition, camera_code
 from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.data.manifest import Pair
 from nmflowgan_cli.data.mixing import MixedSource
@@ -16,8 +16,10 @@ from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.reading import Paired, Splits, divide, of_camera, read_paired
 from nmflowgan_cli.data.simulate import Simulator, load_clean
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.models.isp import CameraProfile
 from nmflowgan_cli.models.nmflowgan.rendering import PERIOD, Rendering
 from nmflowgan_cli.notices import notice
+from nmflowgan_cli.profiles.files import read_profile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,8 @@ class DataOptions:
     """A SIDD folder, a manifest, a folder pair or HDF5 files."""
     simulate: Path | None = None
     """A folder of clean photographs."""
+    profiles: tuple[Path, ...] = ()
+    """Noise profiles of the cameras to simulate; none for the packaged cameras."""
     split: str = ""
     """See `data.reading.divide`; "" for what is usual for the data."""
     balance: Balance = "code"
@@ -45,6 +49,8 @@ class DataOptions:
     def __post_init__(self) -> None:
         if self.pairs is None and self.simulate is None:
             raise UsageError("nothing to train on", "give paired data, or --simulate and a folder of clean photographs")
+        if self.profiles and self.simulate is None:
+            raise UsageError("--profile is for simulated pairs", "give --simulate and a folder of clean photographs")
         if self.simulate is not None and self.rendered != "plain":
             raise UsageError(
                 f"simulated pairs are not rendered by a {self.rendered}", "leave out --simulate or --rendered"
@@ -115,16 +121,35 @@ def census_toml(options: DataOptions, patch: int) -> str:
 
 
 def _simulated(simulator: Simulator) -> str:
-    return f"simulated pairs (ISP simulator) from {len(simulator.pictures)} clean photographs"
+    return f"simulated pairs ({simulator.name}) from {len(simulator.pictures)} clean photographs"
 
 
 def _simulator(options: DataOptions, patch: int) -> Simulator:
     assert options.simulate is not None
-    profiles = camera_profiles()
+    profiles = _of_files(options.profiles) if options.profiles else camera_profiles()
     if options.camera:
         code = camera_code(options.camera, tuple(profiles))
         profiles = {code: profiles[code]}
-    return Simulator(load_clean(options.simulate, smallest=patch), profiles, patch)
+    name = f"noise profile of {', '.join(profiles)}" if options.profiles else "ISP simulator"
+    return Simulator(load_clean(options.simulate, smallest=patch), profiles, patch, name)
+
+
+def _of_files(paths: Sequence[Path]) -> dict[str, CameraProfile]:
+    """The cameras of profile files by name; noise of an unknown ISO has ISO 0. Raises WeightsError, UsageError."""
+    cameras: dict[str, CameraProfile] = {}
+    for path in paths:
+        profile = read_profile(path)
+        if not profile.mosaic:
+            raise UsageError(f"{path} has no mosaic", "cameras of colour pictures are simulated; use it in synthesize")
+        if profile.rendering is not None or profile.sampled:
+            raise UsageError(f"{path} is of pictures that were rendered or sampled down", "plain ones are simulated")
+        if profile.name in cameras:
+            raise UsageError(f"two profiles are of {profile.name}", "put their ISOs into one, or rename one of them")
+        camera = profile.camera
+        if not profile.iso_known:
+            camera = replace(camera, noise=dict.fromkeys([UNKNOWN_ISO], *camera.noise.values()))
+        cameras[profile.name] = camera
+    return cameras
 
 
 def _known_code(camera: str) -> str:

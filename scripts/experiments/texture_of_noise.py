@@ -1,7 +1,7 @@
 """Linear regression of a camera's noise level on the clean picture's texture, over blocks of 16 pixels.
 
 Explains ln(std) of the green noise of a block by (camera, ISO), by its level, and by the features of
-`models/nmflowgan/texture.py`; fitted on the train split of pairs that cameras rendered themselves. Prints a Markdown
+`models/texture.py`; fitted on the train split of pairs that cameras rendered themselves. Prints a Markdown
 table of the residual's root mean square, and of its mean and standard deviation on each validation picture.
 
     python scripts/experiments/texture_of_noise.py MANIFEST.csv
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nmflowgan_cli.data.manifest import Pair, read_pairs
 from nmflowgan_cli.metrics.moments import noise_of
 from nmflowgan_cli.models.flow import LEVELS
-from nmflowgan_cli.models.nmflowgan.texture import texture
+from nmflowgan_cli.models.texture import texture
 
 BLOCK = 16
 KINDS = ("camera and ISO", "level", "texture")

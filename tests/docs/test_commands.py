@@ -62,7 +62,7 @@ def test_a_command_parses(command: Command) -> None:
     "line",
     [
         "synthesise clean/ -c IP -i 800 -o noisy/",
-        "synthesize clean/ -c IP -o noisy/",
+        "synthesize clean/ -c IP -i 800",
         "train clean/ --strategy two-step -o runs/mine",
         "train clean/ --model unet -o runs/mine",
         "train clean/ --flow 3 -o runs/mine",

@@ -16,8 +16,12 @@ import pytest
 from fakes import photograph
 from pages import OPERATORS, Command, Page, page
 from places import FIXTURES
+from raw_files import dng
 
+from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.profiles import default_isp
 from nmflowgan_cli.imaging import Picture, write
+from nmflowgan_cli.synthesis.engine import synthesize
 
 RUN = ("README.md", "docs/guide.md", "docs/new-camera.md", "weights/README.md")
 """Pages whose commands run; those of the others are only parsed (test_commands.py), as they name large data sets."""
@@ -76,14 +80,23 @@ def pair(clean: Path, noisy: Path, seed: int, deviation: float) -> None:
 
 def pairs(folder: Path, conditions: list[tuple[str, int]]) -> None:
     """Three scenes of each camera and ISO with a manifest; the last scene is held out."""
-    rows = ["clean,noisy,camera,iso,scene,split"]
+    rows = ["clean,noisy,camera,iso,scene,split,noise"]
     for camera, iso in conditions:
         for number, split in enumerate(("train", "train", "val")):
             scene = f"{camera}-{iso}-{number}"
             names = f"clean-{scene}.png", f"noisy-{scene}.png"
             pair(folder / names[0], folder / names[1], number, 6.0)
-            rows.append(f"{names[0]},{names[1]},{camera},{iso},{scene},{split}")
+            rows.append(f"{names[0]},{names[1]},{camera},{iso},{scene},{split},real")
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+
+
+def noisy_pictures(folder: Path) -> None:
+    """A noisy photograph and a burst of gradients, and a DNG of tags alone."""
+    down, right = np.mgrid[:192, :256]
+    clean = np.stack([20 + right * 0.7, 30 + down * 0.9, 220 - right * 0.4 - down * 0.3], 2).astype(np.uint8)
+    for number, name in enumerate(("noisy.jpg", "burst/1.png", "burst/2.png", "burst/3.png")):
+        picture(folder / name, synthesize(default_isp(), clean, Condition("GP", 3200), number))
+    dng(folder / "phone.dng", (3.7e-3, 2e-6))
 
 
 @pytest.fixture
@@ -92,6 +105,7 @@ def place(tmp_path: Path) -> Path:
     for number, name in enumerate(("a.png", "b.jpg", "sub/c.png")):
         picture(tmp_path / "clean" / name, photograph(*CLEAN_SIDES, number))
     picture(tmp_path / "photo.jpg", photograph(*PAIR_SIDES))
+    noisy_pictures(tmp_path)
     pairs(tmp_path / "real-pairs", [("IP", 800), ("GP", 3200)])
     pairs(tmp_path / "my-pairs", [("X100", 3200)])
     for instance, deviation in SIDD.items():

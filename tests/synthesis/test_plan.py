@@ -242,7 +242,7 @@ def test_a_draw_depends_on_its_arguments_alone(seed: int, path: str, repeat: int
         ("IP", "-5", "'-5' is not understood"),
         ("IP", "800-100", "ISO range 800-100 is empty"),
         ("IP", "9" * 5000, "not understood"),
-        ("", "400", "a camera and an ISO"),
+        ("", "400", "a camera must be chosen"),
     ],
 )
 def test_unknown_conditions_are_refused(camera: str, iso: str, problem: str) -> None:

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from nmflowgan_cli.models import bayer
-from nmflowgan_cli.models.nmflowgan import jpeg_blocks, texture
+from nmflowgan_cli.models import bayer, texture
+from nmflowgan_cli.models.nmflowgan import jpeg_blocks
 
 Rendering = Literal["plain", "camera"]
 RENDERINGS: tuple[Rendering, ...] = ("plain", "camera")

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from nmflowgan_cli.data.batches import Batch
+from nmflowgan_cli.models import texture
 from nmflowgan_cli.models.base import encode
 from nmflowgan_cli.models.flow import LEVELS, Code, ConditionalAffine, Given
-from nmflowgan_cli.models.nmflowgan import texture
 from nmflowgan_cli.models.nmflowgan.lite import WHITE, ChannelMixing, LiteNMFlowGAN
 from nmflowgan_cli.models.srgb import from_linear, to_linear
 from nmflowgan_cli.training import distributed

@@ -9,9 +9,9 @@ from scipy import stats
 
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.data.batches import UNKNOWN_PHASE, Batch
+from nmflowgan_cli.models import texture
 from nmflowgan_cli.models.base import encode
 from nmflowgan_cli.models.flow import likelihood
-from nmflowgan_cli.models.nmflowgan import texture
 from nmflowgan_cli.models.nmflowgan.lite import LiteNMFlowGAN
 from nmflowgan_cli.training.nmflowgan import dequantisation
 

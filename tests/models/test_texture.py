@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from nmflowgan_cli.models import texture
 from nmflowgan_cli.models.flow import LEVELS
-from nmflowgan_cli.models.nmflowgan import texture
 
 
 def features(grey):

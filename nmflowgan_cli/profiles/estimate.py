@@ -1,0 +1,141 @@
+"""Estimation of a noise profile from pictures: noisy ones alone, pairs of a clean and a noisy one, or a burst.
+
+Deterministic: a least squares of closed forms, in which nothing is drawn.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmflowgan_cli.errors import ProfileError
+from nmflowgan_cli.metrics.moments import FloatArray
+from nmflowgan_cli.models.base import WHITE
+from nmflowgan_cli.models.isp import CameraProfile
+from nmflowgan_cli.profiles.blocks import Blocks, are_sampled, blocks_of
+from nmflowgan_cli.profiles.burst import blocks_of_burst
+from nmflowgan_cli.profiles.fitting import FIXED, Fit
+from nmflowgan_cli.profiles.flatness import fit_flat
+from nmflowgan_cli.profiles.profile import NoiseProfile, Reference, Way
+from nmflowgan_cli.profiles.refusals import checked, measurable, remarks_of
+
+UNKNOWN_ISO = 100
+"""ISO of the only entry of a profile whose ISO is not known."""
+HEADROOM = 0.5
+"""Saturated areas are mostly much brighter than white, and show no noise then."""
+MARGIN = 1.03
+"""Factor by which the range of white balance reaches beyond that of the references."""
+
+
+def from_pictures(
+    noisy: Sequence[NDArray[np.uint8]], names: Sequence[Reference], *, name: str, iso: int | None, seed: int = 0
+) -> NoiseProfile:
+    """The profile of one camera and ISO from noisy pictures alone, each (H, W, 3) uint8, from 64x64 pixels.
+
+    `seed` changes nothing. Raises ProfileError for pictures that are too small, too dark, saturated, without noise or
+    without flat areas; what makes a result doubtful is in its `remarks`.
+    """
+    del seed
+    for picture, of in zip(noisy, names, strict=True):
+        checked(picture, of.name)
+    sampled = are_sampled(noisy)
+    found = [measurable(blocks_of(picture, sampled=sampled), of.name) for picture, of in zip(noisy, names, strict=True)]
+    return _profile(found, names, name=name, iso=iso, way="pictures", sampled=sampled)
+
+
+def from_pairs(
+    clean: Sequence[NDArray[np.uint8]],
+    noisy: Sequence[NDArray[np.uint8]],
+    names: Sequence[Reference],
+    *,
+    name: str,
+    iso: int | None,
+    seed: int = 0,
+) -> NoiseProfile:
+    """The profile of one camera and ISO from pairs, each picture (H, W, 3) uint8; as `from_pictures`."""
+    del seed
+    for under, over, of in zip(clean, noisy, names, strict=True):
+        if under.shape != checked(over, of.name).shape:
+            raise ProfileError(f"{of.name}: clean {under.shape}, noisy {over.shape}", "a pair has one size")
+    sampled = are_sampled(noisy)
+    found = [
+        measurable(blocks_of(over, under, sampled=sampled), of.name)
+        for under, over, of in zip(clean, noisy, names, strict=True)
+    ]
+    return _profile(found, names, name=name, iso=iso, way="pairs", sampled=sampled)
+
+
+def from_burst(
+    shots: Sequence[NDArray[np.uint8]], names: Sequence[Reference], *, name: str, iso: int | None, seed: int = 0
+) -> NoiseProfile:
+    """The profile of one camera and ISO from 3 to 100 shots of a still scene, each (H, W, 3) uint8.
+
+    Their mean is the clean picture. Shifts to 16 pixels and flicker to 15 % are evened out. As `from_pictures`;
+    ProfileError also for shots that are farther apart, or too few or many.
+    """
+    del seed
+    for shot, of in zip(shots, names, strict=True):
+        checked(shot, of.name)
+    sampled = are_sampled(shots[:1])
+    blocks, remarks = blocks_of_burst(shots, [of.name for of in names], sampled=sampled)
+    found = [measurable(blocks, names[0].name)]
+    profile = _profile(found, names, name=name, iso=iso, way="burst", sampled=sampled)
+    return replace(profile, remarks=remarks + profile.remarks)
+
+
+def _profile(
+    found: Sequence[Blocks], names: Sequence[Reference], *, name: str, iso: int | None, way: Way, sampled: bool
+) -> NoiseProfile:
+    fit, flat = fit_flat(found, [of.name for of in names], sampled=sampled)
+    levels = np.concatenate([blocks.level for blocks in flat]).clip(0, WHITE)
+    # The shots of a burst share one white balance.
+    balances = np.broadcast_to(fit.white_balance, (len(names), 2)).tolist()
+    references = [replace(of, white_balance=(red, blue)) for of, (red, blue) in zip(names, balances, strict=True)]
+    return NoiseProfile(
+        name=name,
+        camera=_camera(fit, UNKNOWN_ISO if iso is None else iso),
+        iso_known=iso is not None,
+        way=way,
+        references=tuple(references),
+        uncertainty=_uncertainty(fit),
+        levels=tuple((int(low), int(high)) for low, high in zip(levels.min(0), levels.max(0), strict=True)),
+        sampled=fit.sampled,
+        texture=float(max(blocks.texture.max() for blocks in flat)),
+        remarks=remarks_of(fit, found, flat, names),
+    )
+
+
+def _camera(fit: Fit, iso: int) -> CameraProfile:
+    sensor = fit.sensor()
+    return CameraProfile(
+        noise={iso: (float(sensor.shot), float(sensor.read))},
+        matrix=tuple(tuple(row) for row in sensor.matrix.tolist()),  # type: ignore[arg-type]
+        laplacian_gains=tuple(sensor.laplacian_gains.tolist()),  # type: ignore[arg-type]
+        white_balance=_range(fit.white_balance),
+        floor=float(sensor.floor),
+        black_shift=float(sensor.black_shift),
+        headroom=HEADROOM,
+    )
+
+
+def _uncertainty(fit: Fit) -> dict[str, float]:
+    """Standard errors by the names of a camera profile's parameters, of the worst one where there are several."""
+    errors, covariance = fit.errors, fit.covariance
+    # ln read = ln (read / shot^2) + 2 ln shot.
+    read = np.sqrt(covariance[1, 1] + 4 * covariance[0, 0] + 4 * covariance[0, 1])
+    return {
+        "shot": float(errors[0]),
+        "read": float(read),
+        "white_balance": float(errors[FIXED:].max()),
+        "floor": float(errors[2]),
+        "black_shift": float(errors[3]),
+        "laplacian_gains": float(errors[4:7].max()),
+        "matrix": float(errors[7:FIXED].max()),
+    }
+
+
+def _range(balance: FloatArray) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The range that targets' white balance is drawn from: that of the references, and a little on either side."""
+    low, high = balance.min(0) / MARGIN, balance.max(0) * MARGIN
+    return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
