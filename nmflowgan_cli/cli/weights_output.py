@@ -34,7 +34,7 @@ def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = _table(*headings)
     for row in rows:
         table.add_row(*row)
-    _console().print(table)
+    new_console().print(table)
 
 
 def print_info(facts: Mapping[str, Any]) -> None:
