@@ -4,10 +4,10 @@
 >>> noisy = nmflowgan_cli.load("sidd-lite").synthesize(array, camera="IP", iso=800, seed=0)  # doctest: +SKIP
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's, without its import: signals are answered only after this file
 if TYPE_CHECKING:
+    from typing import Any
+
     from nmflowgan_cli.augmentation import AddCameraNoise
     from nmflowgan_cli.conditions import Condition
     from nmflowgan_cli.errors import NmflowganError
@@ -28,8 +28,10 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """The public names, found when they are first asked for: importing the package imports no torch."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(_HOMES[name]), name)

@@ -28,6 +28,8 @@ class ConditionError(UsageError):
 class PictureError(NmflowganError):
     """One picture cannot be read or written; the others of the batch are still done."""
 
+    exit_code = 3
+
 
 class DiskError(NmflowganError):
     """Nothing more can be written: the disk is full, the quota is used up, or the file system is read-only."""
@@ -51,3 +53,9 @@ class OutOfMemoryError(NmflowganError):
 
 class ProfileError(UsageError):
     """Pictures from which no noise profile can be estimated."""
+
+
+class PictureMemoryError(PictureError, OutOfMemoryError):
+    """One picture takes more memory than is left; the others of the batch are still done."""
+
+    exit_code = OutOfMemoryError.exit_code

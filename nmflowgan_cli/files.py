@@ -6,16 +6,19 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 from threading import Event
+from typing import BinaryIO
 
 from nmflowgan_cli.errors import DiskError, NmflowganError
+from nmflowgan_cli.interruption import TEMPORARY
 
 DISK_REMEDIES = {
     errno.ENOSPC: "make room",
@@ -32,27 +35,89 @@ MISSING, ALTERED = "missing", "altered"
 SYNCED_TOGETHER = 8
 KEPT = 80
 """Characters of a name that the name of its temporary file begins with."""
+_KINDS = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "folder",
+    stat.S_IFIFO: "FIFO",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
 PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.part", re.DOTALL)
 """Names of temporary files."""
+_later: set[Path] | None = None
+"""Folders whose names are synced later, together."""
+
+
+def kind(path: str | os.PathLike[str]) -> str:
+    """The kind of file at a path, links followed: "file", "folder", "FIFO", "socket" or "device"; "" for none.
+
+    None: it does not exist, is a link that dangles or leads back to itself, or lies where nobody may look.
+    """
+    try:
+        return _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "device")  # noqa: PTH116 - also for plain text
+    except (OSError, ValueError):
+        return ""
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file for reading; raises OSError for anything else, at once: a FIFO would wait for its writer."""
+    found = kind(path)
+    if found in ("", "file"):
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return os.fdopen(descriptor, "rb")
+        os.close(descriptor)
+        found = kind(path)  # it has become something else meanwhile
+    raise OSError(errno.EINVAL, f"it is a {found}, not a regular file", os.fspath(path))
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to `path` when the context ends well, and else removed.
 
-    The bytes are on the disk before the name is, and the name before the context is left: what is recorded afterwards
-    survives a power cut. Makes the folder. Raises OSError where that, or the replacement, is impossible.
+    The bytes are on the disk before the name is, and the name before the context is left, unless `names_together`
+    holds that back: what is recorded afterwards survives a power cut. Makes the folder.
+    Raises OSError where that, or the replacement, is impossible, and for a device, FIFO or socket, which would be gone.
     """
+    if (found := kind(path)) not in ("", "file", "folder"):
+        raise OSError(errno.EINVAL, f"it is a {found}, not a regular file", str(path))
     _make_synced(path.parent)
     temporary = _beside(path)
+    TEMPORARY.add(temporary)
     try:
         yield temporary
         sync(temporary)
         temporary.replace(path)
-        sync(path.parent)
+        if _later is None:
+            sync(path.parent)
+        else:
+            _later.add(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        TEMPORARY.discard(temporary)
+
+
+@contextmanager
+def names_together() -> Iterator[Callable[[], None]]:
+    """Inside, `replacing` leaves its names to the function that this yields: it syncs all that were given so far."""
+    global _later  # noqa: PLW0603 - of all threads that write
+    folders: set[Path] = set()
+
+    def sync_names() -> None:
+        for folder in list(folders):
+            folders.discard(folder)  # before: another thread may add to it while the disk is at work
+            try:
+                sync(folder)
+            except OSError as error:
+                raise write_error(folder, error, DiskError) from None
+
+    _later = folders
+    try:
+        yield sync_names
+    finally:
+        _later = None
 
 
 def _beside(path: Path) -> Path:
@@ -79,6 +144,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     for folder in folders:
         _make_synced(folder)
     temporary = {path: _beside(path) for path in contents}
+    TEMPORARY.update(temporary.values())
     placed: list[Path] = []
     abandoned = Event()
     try:
@@ -98,6 +164,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
         for written in temporary.values():
             with contextlib.suppress(OSError):
                 written.unlink(missing_ok=True)
+        TEMPORARY.difference_update(temporary.values())
 
 
 def _write_synced(abandoned: Event, path: Path, content: bytes) -> None:

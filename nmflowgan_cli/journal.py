@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.files import sync, write_error
 
 FILE_NAME = "manifest.jsonl"
@@ -17,16 +18,44 @@ DEPTH = 5
 
 
 def records(path: Path) -> Iterator[dict[str, object]]:
-    """The records of a journal, oldest first; a line that was cut off by a crash is passed over."""
-    if not path.exists():
-        return
-    for line in path.read_bytes().splitlines():
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict):
+    """The records of a journal, oldest first; a line that was cut off by a crash is passed over.
+
+    Raises UsageError naming the line for one that no command of this tool has begun to write.
+    """
+    for _, record in _numbered(path):
+        yield record
+
+
+def done_records(path: Path, schema: type) -> Iterator[dict[str, Any]]:
+    """The records of what was done; UsageError naming line and field for one that is not as its schema has it."""
+    from nmflowgan_cli.schemas import SchemaError, converted
+
+    for number, record in _numbered(path):
+        if record.get("status") == DONE:
+            try:
+                converted(record, schema)
+            except SchemaError as error:
+                raise UsageError(f"{path}, line {number}: {error}", "the manifest of another command?") from None
             yield record
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    from nmflowgan_cli.schemas import SchemaError, lines
+
+    if not path.is_file():
+        return
+    try:
+        for number, line in lines(path):
+            try:
+                record = json.loads(line)
+            except RecursionError:
+                raise SchemaError(f"line {number}: nested too deeply") from None
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                yield number, record
+    except (SchemaError, OSError) as error:
+        raise UsageError(f"cannot read {path}: {error}", "not a manifest of this tool?") from None
 
 
 def record_of(written: Path) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from nmflowgan_cli.errors import NmflowganError
 from nmflowgan_cli.files import write_error
+from nmflowgan_cli.schemas import parsed
 
 PREFIX, SUFFIX = ".nmflowgan", ".lock"
 
@@ -155,8 +156,8 @@ def _lock_files(folder: Path) -> list[Path]:
 def _holder(path: Path) -> Holder | None:
     """The holder that a lock file names; None where it names none, as after a power cut."""
     try:
-        return Holder(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError, RecursionError):
+        return parsed(path.read_bytes(), Holder)
+    except (OSError, ValueError):
         return None
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
+from nmflowgan_cli import interruption
 from nmflowgan_cli.errors import UsageError
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -53,7 +54,8 @@ def lanes(device: torch.device | str, count: int | None = None) -> Iterator[Exec
     """Threads for the work on `device`: `count`, or as many as torch would use on the CPU, and one on CUDA.
 
     Each lane computes with one thread of its own, since the last bit of a convolution depends on how many take part:
-    so results are the same whatever the number of cores. Waiting work is dropped when the context is left.
+    so results are the same whatever the number of cores. Waiting work is dropped when the context is left, and work
+    that has begun is not waited for after a signal.
     """
     before = torch.get_num_threads()
     count = count or (before if torch.device(device).type == "cpu" else 1)
@@ -61,5 +63,5 @@ def lanes(device: torch.device | str, count: int | None = None) -> Iterator[Exec
     try:
         yield pool
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=not interruption.asked(), cancel_futures=True)
         torch.set_num_threads(before)  # a lane's setting is also the one that later threads begin with

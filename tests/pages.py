@@ -129,7 +129,7 @@ def words(line: str) -> list[str]:
 PAGES = [
     Page(path)
     for path in [
-        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
         *sorted((ROOT / "docs").glob("*.md")),
         *(ROOT / name for name in ("weights/README.md", "photos/README.md")),
         *sorted((ROOT / "weights" / "cards").glob("*.md")),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nmflowgan_cli.errors import NmflowganError, TrainingError
-from nmflowgan_cli.files import difference, make_folder, replacing, sha256, write_together, write_whole
+from nmflowgan_cli.files import difference, kind, make_folder, replacing, sha256, write_together, write_whole
 
 
 def test_a_file_appears_with_its_folders(tmp_path: Path) -> None:
@@ -86,3 +86,11 @@ def test_an_output_folder_that_cannot_be(tmp_path: Path) -> None:
         make_folder(tmp_path / "file" / "out")
     with pytest.raises(TrainingError, match="choose another --output"):
         make_folder(tmp_path / "file" / "out", "choose another --output", TrainingError)
+
+
+def test_a_fifo_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a")
+    with pytest.raises(OSError, match="it is a FIFO, not a regular file"), replacing(tmp_path / "a"):
+        raise AssertionError("it was to be written")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert kind(tmp_path / "a") == "FIFO"

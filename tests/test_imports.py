@@ -23,8 +23,8 @@ LAYERS = (
     ("metrics",),
     ("conditions", "imaging", "randomness", "runtime", "tiling"),
     ("journal", "lock"),
-    ("files", "notices", "reflection"),
-    ("errors",),
+    ("files", "notices", "reflection", "schemas"),
+    ("errors", "interruption", "text"),
 )
 """Rooms and single modules from the top to the bottom; each imports from itself and from the layers below, and not
 from its neighbours."""

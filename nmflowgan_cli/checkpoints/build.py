@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
-from nmflowgan_cli.checkpoints.format import Header, load_weights, read_header, refuse_names
+from nmflowgan_cli.checkpoints.format import Header, load_weights, read_header, read_shapes, refuse_names
 from nmflowgan_cli.errors import WeightsError
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.models.registry import ARCHITECTURES, Architecture, header_names, load_reference, of_header
+from nmflowgan_cli.schemas import reason
 
 
 def build(header: Header) -> NoiseModel:
@@ -23,6 +25,7 @@ def build(header: Header) -> NoiseModel:
 
 def load_model(path: Path) -> NoiseModel:
     """The noise model of a weights file, on the CPU and in evaluation mode; raises WeightsError."""
+    refuse_misfit(path)
     state, header = load_weights(path)
     return cast(NoiseModel, _filled(path, cast(nn.Module, build(header)), state))
 
@@ -32,12 +35,26 @@ def load_denoiser(path: Path) -> tuple[nn.Module, Header]:
     header = read_header(path)
     if not _row(header).denoiser:
         raise WeightsError(f"{path} is a noise model, not a denoiser", "train one by nmflowgan train --arch dncnn")
+    refuse_misfit(path)
     return _filled(path, _built(header), load_weights(path)[0]), header
+
+
+def refuse_misfit(path: Path) -> Header:
+    """The header of a weights file whose tensors are those that its options imply; WeightsError for any other.
+
+    Nothing of the size that the options state is allocated.
+    """
+    header, shapes = read_shapes(path)
+    expected = {name: tuple(tensor.shape) for name, tensor in _outline(header).state_dict().items()}
+    refuse_names(path, "lacks", expected.keys() - shapes.keys())
+    refuse_names(path, "has unknown", shapes.keys() - expected.keys())
+    refuse_names(path, "has wrongly shaped", (name for name in expected if expected[name] != shapes[name]))
+    return header
 
 
 def parameter_count(header: Header) -> int:
     """How many numbers were learned; a Gaussian model's are its tables."""
-    model = _built(header)
+    model = _outline(header)
     return sum(tensor.numel() for tensor in model.parameters()) or sum(tensor.numel() for tensor in model.buffers())
 
 
@@ -78,8 +95,14 @@ def _built(header: Header) -> nn.Module:
     given = () if row.denoiser else (header.vocabulary,)
     try:
         return load_reference(row.model)(*given, **header.options)
-    except (TypeError, ValueError) as error:
-        raise WeightsError(f"the options of {header.name or header.architecture} do not fit: {error}") from None
+    except Exception as error:  # noqa: BLE001 - torch raises many kinds for impossible sizes
+        raise WeightsError(f"the options of {header.name or header.architecture} do not fit: {reason(error)}") from None
+
+
+def _outline(header: Header) -> nn.Module:
+    """As `_built`, on torch's meta device: names and shapes without memory."""
+    with torch.device("meta"):
+        return _built(header)
 
 
 def _row(header: Header) -> Architecture:
@@ -92,9 +115,8 @@ def _row(header: Header) -> Architecture:
 
 def _filled(path: Path, module: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
     """`module` with the tensors of the file, in evaluation mode."""
-    expected = module.state_dict()
-    refuse_names(path, "lacks", expected.keys() - state.keys())
-    refuse_names(path, "has unknown", state.keys() - expected.keys())
-    refuse_names(path, "has wrongly shaped", (name for name in expected if expected[name].shape != state[name].shape))
-    module.load_state_dict(state)
+    try:
+        module.load_state_dict(state)
+    except Exception as error:  # noqa: BLE001 - tensors of a kind that cannot be copied
+        raise WeightsError(f"{path} does not fit its header: {reason(error)}") from None
     return module.eval()

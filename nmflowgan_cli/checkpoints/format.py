@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from nmflowgan_cli import __version__
 from nmflowgan_cli.conditions import Vocabulary
-from nmflowgan_cli.errors import WeightsError
+from nmflowgan_cli.errors import NmflowganError, WeightsError
 from nmflowgan_cli.files import write_whole
+from nmflowgan_cli.schemas import SchemaError, converted, parsed, reason, refuse_controls
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,53 +78,61 @@ class Header:
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> "Header":
-        """The header of `to_json`; raises KeyError, TypeError, ValueError or AttributeError where it is not one."""
-        trained = {c: {int(iso): int(n) for iso, n in isos.items()} for c, isos in values["trained"].items()}
-        names = dict(values.get("camera_names", {}))
+        """The header of `to_json`; raises SchemaError where it is not one."""
+        from nmflowgan_cli.checkpoints.header_schema import validated
+
+        stored = validated(values)
         return Header(
-            architecture=str(values["architecture"]),
-            options=dict(values["options"]),
-            vocabulary=Vocabulary(tuple(map(str, values["cameras"])), tuple(map(int, values["isos"])), trained, names),
-            name=str(values["name"]),
-            data=tuple(map(str, values["data"])),
-            terms=str(values["terms"]),
-            metrics=dict(values["metrics"]),
-            training=dict(values.get("training", {})),
-            tool_version=str(values["tool_version"]),
-            format_version=int(values["format_version"]),
+            architecture=stored.architecture,
+            options=dict(stored.options),
+            vocabulary=Vocabulary(tuple(stored.cameras), tuple(stored.isos), stored.trained, stored.camera_names),
+            name=stored.name,
+            data=tuple(stored.data),
+            terms=stored.terms,
+            metrics=stored.metrics,
+            training=stored.training,
+            tool_version=stored.tool_version,
+            format_version=stored.format_version,
         )
 
 
-def save_weights(path: Path, model_state: "Mapping[str, Tensor]", header: Header) -> None:
-    """Write a weights file; raises WeightsError, and then leaves nothing behind."""
+def save_weights(
+    path: Path, model_state: "Mapping[str, Tensor]", header: Header, error: type[NmflowganError] = WeightsError
+) -> None:
+    """Write a weights file; raises `error` or DiskError, and then leaves nothing behind."""
     from safetensors.torch import save
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}
-    write_whole(path, save(state, {KEY: json.dumps(header.to_json(), ensure_ascii=False)}), WeightsError)
+    write_whole(path, save(state, {KEY: json.dumps(header.to_json(), ensure_ascii=False)}), error)
 
 
 def read_header(path: Path) -> Header:
     """The header alone; raises WeightsError."""
-    from safetensors import SafetensorError, safe_open
+    return read_shapes(path)[0]
+
+
+def read_shapes(path: Path) -> tuple[Header, dict[str, tuple[int, ...]]]:
+    """The header, and the shapes of the tensors by name, without the tensors; raises WeightsError."""
+    from safetensors import safe_open
 
     _check_is_file(path)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:  # noqa: BLE001 - safetensors raises many kinds for a damaged file
         raise _not_safetensors(path, error) from None
-    return _parse(path, metadata.get(KEY))
+    return _parse(path, metadata.get(KEY)), shapes
 
 
 def load_weights(path: Path) -> "tuple[dict[str, Tensor], Header]":
     """Tensors (CPU) and header of a weights file; raises WeightsError."""
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     header = read_header(path)
     try:
         return load_file(path), header
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - safetensors raises many kinds for a damaged file
         raise _not_safetensors(path, error) from None
 
 
@@ -145,8 +154,7 @@ def _not_safetensors(path: Path, error: Exception) -> WeightsError:
         return WeightsError(
             f"{path} is JSON, not safetensors", "a noise profile is shown by: nmflowgan profile show FILE"
         )
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return WeightsError(f"{path} is damaged or not a safetensors file: {reason}")
+    return WeightsError(f"{path} is damaged or not a safetensors file: {reason(error)}")
 
 
 def _parse(path: Path, text: str | None) -> Header:
@@ -154,15 +162,17 @@ def _parse(path: Path, text: str | None) -> Header:
     if text is None:
         raise WeightsError(f"{path} has no nmflowgan header: it is not a weights file of this tool", IMPORT_HINT)
     try:
-        values = json.loads(text)
-        version = int(values["format_version"])
+        values: dict[str, Any] = parsed(text, dict[str, Any])
+        version: int = converted(values.get("format_version"), int)
         if version <= FORMAT_VERSION:
             return Header.from_json(values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{path} has an invalid header: {type(error).__name__} {error}") from None
+        tool = converted(values.get("tool_version", "?"), str)
+        refuse_controls(tool)
+    except SchemaError as error:
+        raise WeightsError(f"{path} has an invalid header: {error}") from None
     raise WeightsError(
         f"{path} has format {version}, newer than this tool knows ({FORMAT_VERSION})",
-        f"it was written by nmflowgan {values.get('tool_version', '?')}: upgrade nmflowgan-cli",
+        f"it was written by nmflowgan {tool[:40]}: upgrade nmflowgan-cli",
     )
 
 
@@ -171,4 +181,4 @@ def refuse_names(path: Path, problem: str, names: Iterable[str]) -> None:
     listed = sorted(names)
     if listed:
         more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
-        raise WeightsError(f"{path} {problem} {', '.join(listed[:4])}{more}")
+        raise WeightsError(f"{path} {problem} {', '.join(name[:100] for name in listed[:4])}{more}")

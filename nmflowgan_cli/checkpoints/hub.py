@@ -5,7 +5,6 @@ SHA-256, and then written whole or not at all. The hash of what is in the cache 
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any, Literal
 from nmflowgan_cli.conditions import CAMERA_NAMES, camera_code
 from nmflowgan_cli.errors import ConditionError, WeightsError
 from nmflowgan_cli.files import sha256, write_whole
+from nmflowgan_cli.schemas import reason
 
 CACHE_VARIABLE = "NMFLOWGAN_CACHE"
 OFFLINE_VARIABLE = "NMFLOWGAN_OFFLINE"
@@ -25,6 +25,10 @@ TIMEOUT = 30
 """Seconds without an answer after which a download is given up."""
 
 State = Literal["ok", "absent", "differs"]
+
+
+class CacheError(WeightsError):
+    """The cache cannot be written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +47,6 @@ class Entry:
     terms: str
     url: str | None
     """Address to download the file from; None where it comes with the package."""
-
-    @staticmethod
-    def from_json(values: Mapping[str, Any]) -> "Entry":
-        cameras = {camera: tuple(isos) for camera, isos in values["cameras"].items()}
-        return Entry(**{**values, "cameras": cameras})
 
 
 @dataclass(frozen=True)
@@ -72,11 +71,12 @@ class Registry:
 
 def read_registry(path: Path) -> Registry:
     """The registry of a registry.json; raises WeightsError."""
+    from nmflowgan_cli.checkpoints.registry_schema import validated
+
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return Registry(tuple(map(Entry.from_json, values["weights"])), path.parent)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"cannot read the registry of weights {path}: {error}") from None
+        return Registry(tuple(Entry(**entry) for entry in validated(path.read_bytes())), path.parent)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot read the registry of weights {path}: {reason(error)}") from None
 
 
 @cache
@@ -117,10 +117,17 @@ def for_cameras(cameras: Sequence[str]) -> Entry:
 def resolve(name_or_path: str | Path, *, cache_dir: Path | None = None, offline: bool | None = None) -> Path:
     """The weights file that a name or a path means, installed into the cache if need be; raises WeightsError.
 
+    Weights that come with the package are used where they lie if the cache cannot be written.
     `cache_dir`: the user's flag, if there is one. `offline`: no downloads; by default the value of NMFLOWGAN_OFFLINE.
     """
     if not is_path(name_or_path):
-        return install(registry().entry(str(name_or_path)), registry(), cache_dir, offline=offline)
+        entry = registry().entry(str(name_or_path))
+        try:
+            return install(entry, registry(), cache_dir, offline=offline)
+        except CacheError:
+            if (packaged := packaged_file(entry)) is None:
+                raise
+            return packaged  # where it lies: a cache that cannot be written is no reason to fail
     path = Path(name_or_path)
     if not path.is_file():
         raise WeightsError(f"no such weights file: {path}", f"known by name: {', '.join(registry().names) or 'none'}")
@@ -140,11 +147,13 @@ def install(entry: Entry, source: Registry, flag: Path | None = None, *, offline
         return target
     content = _content(entry, source, offline=_offline() if offline is None else offline)
     _verify(entry, content)
+    hint = f"set {CACHE_VARIABLE} or --cache-dir to a folder that can be written"
+    if target.parts[0] == "~":  # what is left of the user's folder where nobody says which it is
+        raise CacheError("the user has no folder for a cache", hint)
     try:
         write_whole(target, content)
     except OSError as error:
-        hint = f"set {CACHE_VARIABLE} or --cache-dir to a folder that can be written"
-        raise WeightsError(f"cannot write to the cache {target.parent}: {error.strerror or error}", hint) from None
+        raise CacheError(f"cannot write to the cache {target.parent}: {error.strerror or error}", hint) from None
     return target
 
 
@@ -163,6 +172,11 @@ def local_file(entry: Entry, flag: Path | None = None) -> Path | None:
     """The verified file of `entry` without fetching anything: from the cache, or as it came with the package."""
     if state(entry, flag) == "ok":
         return cache_dir(flag) / entry.file
+    return packaged_file(entry)
+
+
+def packaged_file(entry: Entry) -> Path | None:
+    """The verified file of `entry` that came with the package; None where there is none."""
     packaged = registry().folder / entry.file
     return packaged if packaged.is_file() and sha256(packaged) == entry.sha256 else None
 
@@ -209,16 +223,17 @@ def _content(entry: Entry, source: Registry, *, offline: bool) -> bytes:
             f"weights {entry.name} are not in the cache and {OFFLINE_VARIABLE} forbids downloads",
             f"unset it, or run once with a network: nmflowgan weights fetch {entry.name}",
         )
-    return _downloaded(entry.name, entry.url)
+    return _downloaded(entry.name, entry.url, entry.size)
 
 
-def _downloaded(name: str, url: str) -> bytes:
+def _downloaded(name: str, url: str, size: int) -> bytes:
+    """The answer of an address, one byte more than `size` at most."""
     from http.client import HTTPException
     from urllib.request import urlopen
 
     try:
         with urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 - an address of the registry
-            return answer.read()
+            return answer.read(size + 1)
     except (OSError, HTTPException, ValueError) as error:
         raise WeightsError(f"cannot download weights {name} from {url}: {error}") from None
 

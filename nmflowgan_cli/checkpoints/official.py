@@ -4,7 +4,6 @@ Only tensors, numbers and containers are read (`weights_only`); nothing in the f
 The optimisers and the critic are left out.
 """
 
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,10 +14,12 @@ import torch
 from torch import Tensor
 
 from nmflowgan_cli.checkpoints.format import Header, refuse_names
+from nmflowgan_cli.checkpoints.pickled import load_pickled
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import WeightsError
 from nmflowgan_cli.files import sha256
 from nmflowgan_cli.models.nmflowgan.paper import PaperNMFlowGAN
+from nmflowgan_cli.schemas import reason
 
 TRAINING_INSTANCES = {
     "IP": {100: 8, 400: 5, 800: 8, 1600: 4},
@@ -50,6 +51,9 @@ UNKNOWN_DATA = "what it was trained on is not known"
 ON_RECORD: frozenset[str] = frozenset()
 """SHA-256 of files that are known to be the authors' own, for which AUTHORS holds; their download is not among them
 yet, since nobody could verify it."""
+
+DEEPEST = 16
+"""Levels of a U-Net, at most."""
 
 IGNORED = {"pre_bijectors.0.ldj_per_dim", "dist.buffer"}
 """Constants of the official code that are no weights."""
@@ -87,15 +91,27 @@ def official_name(name: str) -> str:
 
 def import_official(path: Path) -> tuple[dict[str, Tensor], Header]:
     """State and header of the generator in an official checkpoint; raises WeightsError."""
-    official = _generator(_read(path), path)
+    official = _generator(load_pickled(path, WeightsError), path)
     widths = _widths(official, path)
-    expected = PaperNMFlowGAN(VOCABULARY, widths=widths).state_dict()
+    expected = _expected(widths, path)
     names = {name: official_name(name) for name in expected}
     refuse_names(path, "lacks", set(names.values()) - set(official))
     refuse_names(path, "has unknown", set(official) - set(names.values()) - IGNORED)
+    shapes = {name: official[names[name]].shape for name in expected}
+    refuse_names(path, "has wrongly shaped", {names[n] for n in expected if shapes[n] != expected[n].shape})
     state = {name: official[names[name]].contiguous() for name in expected}
-    refuse_names(path, "has wrongly shaped", {names[n] for n in expected if state[n].shape != expected[n].shape})
     return state, _header(path, widths, state)
+
+
+def _expected(widths: tuple[int, ...], path: Path) -> dict[str, Tensor]:
+    """The state of a model of these widths, shapes without memory; raises WeightsError for impossible ones."""
+    if len(widths) > DEEPEST:
+        raise WeightsError(f"{path} has {len(widths)} levels of generator.down_path", f"{DEEPEST} at most")
+    try:
+        with torch.device("meta"):
+            return PaperNMFlowGAN(VOCABULARY, widths=widths).state_dict()
+    except Exception as error:  # noqa: BLE001 - torch raises many kinds for impossible sizes
+        raise WeightsError(f"{path} has impossible widths {widths}: {reason(error)}") from None
 
 
 def _header(path: Path, widths: tuple[int, ...], state: Mapping[str, Tensor]) -> Header:
@@ -125,37 +141,36 @@ def _learnt_codes(state: Mapping[str, Tensor]) -> dict[str, dict[int, int]]:
     return {c: {iso: int(learnt[row, column]) for row, iso in enumerate(isos)} for column, c in enumerate(cameras)}
 
 
-def _read(path: Path) -> Any:
-    """The content of a .pth file, read without executing anything."""
-    try:
-        with path.open("rb") as file:  # a path would let torch go by the suffix
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WeightsError(f"no such file: {path}") from None
-    except pickle.UnpicklingError:
-        hint = "it is damaged or holds more than tensors, and is not executed"
-        raise WeightsError(f"{path} is not a plain PyTorch checkpoint", hint) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"cannot read {path}: {reason}") from None
-
-
 def _generator(content: Any, path: Path) -> dict[str, Tensor]:
     """The generator's tensors by official name, without the prefixes that parallel training adds."""
     models = content.get("model_weight") if isinstance(content, Mapping) else None
     if not isinstance(models, Mapping) or "generator" not in models:
-        found = ", ".join(sorted(map(str, models))) if isinstance(models, Mapping) else "no 'model_weight'"
+        found = (
+            ", ".join(sorted(str(name)[:40] for name in list(models)[:8]))
+            if isinstance(models, Mapping)
+            else "no 'model_weight'"
+        )
         raise WeightsError(f"{path} holds no noise model", f"expected 'generator' under 'model_weight', found {found}")
     generator = models["generator"]
-    if not isinstance(generator, Mapping) or not all(isinstance(value, Tensor) for value in generator.values()):
+    if not isinstance(generator, Mapping) or not all(map(_is_plain, generator.values())):
         raise WeightsError(f"{path}: 'generator' is not a table of tensors")
     return {re.sub(r"(^|\.)module\.", r"\1", str(name)): value for name, value in generator.items()}
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is a dense tensor of numbers with memory of its own."""
+    return (
+        isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not (value.is_complex() or value.is_quantized)
+    )
 
 
 def _widths(official: Mapping[str, Tensor], path: Path) -> tuple[int, ...]:
     """Channels of the U-Net's levels, from the shapes of its first convolutions."""
     pattern = re.compile(r"generator\.down_path\.(\d+)\.block\.0\.weight")
     levels = {int(match[1]): tensor for name, tensor in official.items() if (match := pattern.fullmatch(name))}
-    if not levels:
+    if not levels or any(tensor.ndim != 4 for tensor in levels.values()):
         raise WeightsError(f"{path} lacks generator.down_path.0.block.0.weight")
     return tuple(levels[level].shape[0] for level in sorted(levels))

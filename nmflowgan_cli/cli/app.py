@@ -1,9 +1,7 @@
 """The Typer application: registers the commands, and turns errors into one line and an exit code."""
 
 import os
-import signal
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Annotated, Any
@@ -14,10 +12,14 @@ from typer.core import TyperGroup
 from nmflowgan_cli import __version__
 from nmflowgan_cli.cli import cameras, evaluate, make_pairs, profile, synthesize, train, verify, weights
 from nmflowgan_cli.cli.progress import error_line
-from nmflowgan_cli.errors import NmflowganError
+from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError
 from nmflowgan_cli.files import DISK_REMEDIES, write_error
+from nmflowgan_cli.interruption import EXIT_CODE
+from nmflowgan_cli.notices import logs_printed, warnings_logged
+from nmflowgan_cli.text import say, shown
 
-INTERRUPTED = 130
+USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
+"""The base of all mistakes of usage that Typer reports itself, which it does not name."""
 CLOSED_PIPE = 128 + 13
 """The exit code that a shell gives to a program which SIGPIPE ends; 0 would claim that all was done."""
 
@@ -32,21 +34,17 @@ Examples:
 
 def report(error: NmflowganError) -> None:
     """Print the error as one line on stderr."""
-    typer.echo(error_line(error).encode(errors="surrogateescape"), err=True)
+    say(error_line(error))
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM interrupts like Ctrl-C inside the context, so that everything under way is cleaned up."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+def usage_shown() -> Iterator[None]:
+    """Mistakes of usage quote what was typed, or what a pattern of the shell made of names of files, `shown`."""
     try:
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    except USAGE_ERROR as error:
+        error.message = shown(error.message, lines=True)
+        raise
 
 
 def discard_output() -> None:
@@ -74,18 +72,26 @@ class Commands(TyperGroup):
             discard_output()
             raise SystemExit(1) from None
 
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        """Parse the options of the program itself."""
+        with usage_shown():
+            return super().make_context(*arguments, **settings)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; no traceback for a user's mistake or an interruption."""
-        warnings.filterwarnings("ignore", module=r"PIL\.")  # they do not name the picture
         try:
-            with terminable():
+            with logs_printed(), warnings_logged(), usage_shown():
                 return super().invoke(ctx)
         except NmflowganError as error:
             report(error)
             raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+        except MemoryError:
+            report(OutOfMemoryError("out of memory", "free memory, or use --tile"))
+            raise typer.Exit(OutOfMemoryError.exit_code) from None
+        except KeyboardInterrupt as stop:
+            with suppress(OSError):  # SIGHUP: the terminal is gone
+                say(f"interrupted: {stop}" if str(stop) else "interrupted")
+            raise typer.Exit(EXIT_CODE) from None
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer's callback

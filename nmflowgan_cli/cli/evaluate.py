@@ -113,6 +113,7 @@ def evaluate(
     seed: options.Seed = 0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    max_pixels: options.MaxPixels = None,
     json: options.Json = False,
     accept_synthetic: options.AcceptSynthetic = False,
     quiet: options.Quiet = False,
@@ -123,6 +124,7 @@ def evaluate(
     All ISOs of a camera weigh the same, and so do all cameras in the mean of cameras. awgn, heteroscedastic and
     oracle are fitted on the data itself unless --fit-split says otherwise.
     """
+    options.limit_pictures(max_pixels)
     model = [*(model or ()), *map(str, profile or ())]
     if denoiser or denoising_table:
         options.refuse_typed(context, evaluate_denoisers.FOREIGN, "an evaluation of denoisers")

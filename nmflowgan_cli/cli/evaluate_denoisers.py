@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nmflowgan_cli.cli import evaluate_output
+from nmflowgan_cli.cli.progress import counted
 from nmflowgan_cli.cli.train_options import seconds
 from nmflowgan_cli.cli.train_progress import Show, training_progress
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.text import console, say
 
 if TYPE_CHECKING:
     from nmflowgan_cli.data.reading import Paired
@@ -191,20 +193,20 @@ def _trained(options: DenoisingOptions) -> "list[Path]":
     @contextmanager
     def shown(name: str, steps: int) -> Iterator[Show]:
         if not options.quiet:
-            typer.echo(f"training the denoiser of {name}: {steps} steps", err=True)
+            say(f"training the denoiser of {name}: {steps} steps")
         with training_progress(steps, quiet=options.quiet) as show:
             yield show
 
-    return train_table(request, shown=shown)
+    with counted(lambda: f"finished trainings and the last checkpoint stay in {options.runs}", "the same command"):
+        return train_table(request, shown=shown)
 
 
 def _tracked(pairs: "Sequence[Paired]", *, quiet: bool) -> "Iterator[Paired]":
-    from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
-    hidden = quiet or not console.is_terminal
-    yield from track(pairs, "denoising", console=console, disable=hidden, transient=True)
+    place = console(stderr=True)
+    hidden = quiet or not place.is_terminal
+    yield from track(pairs, "denoising", console=place, disable=hidden, transient=True)
 
 
 def _shown_to(folder: Path | None, gathered: "Gathered", pairs: "Sequence[Paired]") -> "Look":

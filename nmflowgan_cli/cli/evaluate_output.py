@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from nmflowgan_cli.cli.progress import error_line
 from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError
+from nmflowgan_cli.text import console, one_line, say
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,6 @@ def measured(
     quiet: bool,
 ) -> "tuple[Evaluation, list[str]]":
     """What was measured, and the names of the pairs that failed, each told on stderr."""
-    from rich.console import Console
     from rich.progress import track
 
     from nmflowgan_cli.evaluation.protocol import evaluate, require_known
@@ -37,20 +36,20 @@ def measured(
     if not skip_unknown:
         require_known(entries, (pair.condition for pair in pairs))
     failed: list[str] = []
-    console = Console(stderr=True)
+    place = console(stderr=True)
 
     def tell(pair: "Paired", error: NmflowganError) -> None:
         failed.append(pair.name)
-        console.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        place.print(error_line(error), soft_wrap=True)
 
-    shown = track(pairs, "pairs", console=console, disable=quiet or not console.is_terminal, transient=True)
+    shown = track(pairs, "pairs", console=place, disable=quiet or not place.is_terminal, transient=True)
     found = evaluate(shown, entries, protocol, skip_unknown=skip_unknown, on_failure=tell)
     if not found.real:
         raise PictureError(f"all {len(pairs)} pairs failed")
     if not found.results:
         raise UsageError("no model has scores", "none knows a camera and ISO of these pairs, or each failed on all")
     for remark in [] if quiet else remarks(found):
-        console.print(f"note: {remark}", markup=False, highlight=False, soft_wrap=True)
+        place.print(one_line(f"note: {remark}"), soft_wrap=True)
     return found, list(dict.fromkeys(failed))
 
 
@@ -117,4 +116,4 @@ def write_page(path: Path, text: str, *, quiet: bool) -> None:
 
     size = write_report(path, text)
     if not quiet:
-        typer.echo(f"{path}: {size / 1e6:.1f} MB", err=True)
+        say(f"{path}: {size / 1e6:.1f} MB")

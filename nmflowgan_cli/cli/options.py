@@ -33,6 +33,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on std
 QuietResults = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print errors only; with --json, results too.", callback=_hush)
 ]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Refuse pictures of more pixels.  [default: $NMFLOWGAN_MAX_PIXELS, or 268435456; 33554432 for a picture "
+        "of more than 2048 pixels a byte]",
+    ),
+]
 Null = Annotated[
     bool, typer.Option("--null", "-0", help="End each result with NUL, not a newline; - reads a list separated so.")
 ]
@@ -72,6 +80,13 @@ Shard = Annotated[
     str | None,
     typer.Option(help="Do the Kth of N equal parts of the work.  [default: torchrun's or Slurm's]", metavar="K/N"),
 ]
+
+
+def limit_pictures(max_pixels: int | None) -> None:
+    """Set the pixels that pictures may have in this process."""
+    from nmflowgan_cli.imaging.limits import set_limit
+
+    set_limit(max_pixels)
 
 
 def refuse_typed(context: typer.Context, foreign: Collection[str], what: str) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from nmflowgan_cli.errors import DiskError, NmflowganError
+from nmflowgan_cli.interruption import Interrupted
+from nmflowgan_cli.text import console, one_line, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -17,17 +19,22 @@ if TYPE_CHECKING:
 
 def error_line(error: NmflowganError) -> str:
     """The error as one line, even where it quotes a name with a newline."""
-    return " ".join(f"error: {error}".splitlines())
+    return one_line(f"error: {error}")
 
 
 @contextmanager
 def counted(done: Callable[[], str], resume: str) -> Iterator[None]:
-    """A DiskError inside the context also says how much is `done`, and that the option `resume` goes on with it."""
+    """A DiskError or an interruption inside the context also states what is `done`, and how to go on with it.
+
+    `resume`: the option that goes on, or more words.
+    """
     try:
         yield
     except DiskError as error:
         remedy = error.hint or "mend that"
         raise DiskError(error.message, f"{done()}; {remedy}, then go on with {resume}") from None
+    except KeyboardInterrupt:
+        raise Interrupted(f"{done()}; go on with {resume}") from None
 
 
 class Reporter:
@@ -70,9 +77,9 @@ class Reporter:
             self._progress.update(self._task, completed=self._finished + sum(self._shares.values()))
 
     def result(self, line: str) -> None:
-        """Print a line on stdout. Paths that are not UTF-8 leave as the bytes that they are."""
+        """Print a line on stdout: as it is for programs, also with bytes that are not UTF-8; `shown` on a terminal."""
         if self._results:
-            self._print(line + self._end, to_stderr=False)
+            self._print((shown(line) if sys.stdout.isatty() else line) + self._end, to_stderr=False)
 
     def error(self, error: NmflowganError) -> None:
         """Print the error as one line on stderr."""
@@ -80,13 +87,12 @@ class Reporter:
 
     def note(self, line: str) -> None:
         """Print a line on stderr."""
-        self._print(f"note: {line}\n", to_stderr=True)
+        self._print(one_line(f"note: {line}") + "\n", to_stderr=True)
 
     def _print(self, text: str, *, to_stderr: bool) -> None:
         stream = sys.stderr if to_stderr else sys.stdout
         if self._progress is not None and stream.isatty():
-            shown = os.fsencode(text).decode(errors="replace")
-            self._progress.console.print(shown, end="", markup=False, highlight=False, soft_wrap=True)
+            self._progress.console.print(text, end="", soft_wrap=True)
         else:
             typer.echo(os.fsencode(text), nl=False, err=to_stderr)
 
@@ -103,7 +109,6 @@ def reporter(total: int, *, quiet: bool, results: bool = True, null: bool = Fals
 
 
 def _bar() -> "Progress":
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
     from rich.text import Text
 
@@ -117,4 +122,4 @@ def _bar() -> "Progress":
             return Text(f"{speed:.1f} pictures/s" if speed >= 1 else f"{1 / speed:.1f} s/picture")
 
     columns = (BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), redirect_stdout=False, redirect_stderr=False)
+    return Progress(*columns, console=console(stderr=True), redirect_stdout=False, redirect_stderr=False)

@@ -16,6 +16,8 @@ import typer
 from nmflowgan_cli.cli import options
 from nmflowgan_cli.cli.progress import Reporter, counted, reporter
 from nmflowgan_cli.errors import OutOfMemoryError
+from nmflowgan_cli.interruption import deferred
+from nmflowgan_cli.text import say
 
 if TYPE_CHECKING:
     from nmflowgan_cli.synthesis.pipeline import Item, Sampler
@@ -99,6 +101,7 @@ def synthesize(
     tile: options.Tile = None,
     batch: options.Batch = None,
     workers: options.Workers = 3,
+    max_pixels: options.MaxPixels = None,
     manifest: Annotated[
         bool | None,
         typer.Option("--manifest/--no-manifest", help="Write manifest.jsonl.  [default: where -o is a folder]"),
@@ -118,6 +121,7 @@ def synthesize(
     from nmflowgan_cli.synthesis.noise_choice import NoiseChoice
     from nmflowgan_cli.synthesis.request import SynthesisRequest, prepare, shard_of
 
+    options.limit_pictures(max_pixels)
     request = SynthesisRequest(
         inputs=tuple(inputs),
         cameras=tuple(camera or ()),
@@ -152,6 +156,7 @@ def synthesize(
     sampler = found.sampler(seed=seed, device=device, precision=precision, tile=tile, batch=batch)
     begin, done = time.monotonic(), []
     with (
+        deferred(),
         prepared.held(found.sha256),
         reporter(len(prepared.jobs), quiet=quiet, results=results, null=null) as report,
     ):
@@ -160,13 +165,13 @@ def synthesize(
         elif like and not quiet:
             typer.echo(f"the profile is not kept (nmflowgan profile fit {like[0]} -o profile.json keeps it)", err=True)
         if verbose and not quiet:
-            typer.echo(f"{found.path or found.name}, sha256 {found.sha256}", err=True)
+            say(f"{found.path or found.name}, sha256 {found.sha256}")
         if not quiet:
             planned = f"pictures: {len(prepared.jobs)}, weights: {sampler.weights}, device: {sampler.device}"
-            typer.echo(planned, err=True)
+            say(planned)
         _make(prepared, sampler, report, done, workers=workers, json=json, quiet=quiet)
     if not quiet:
-        typer.echo(f"{_summary(done)}, seconds: {time.monotonic() - begin:.1f}", err=True)
+        say(f"{_summary(done)}, seconds: {time.monotonic() - begin:.1f}")
     raise typer.Exit(_exit_code(done))
 
 
@@ -188,29 +193,38 @@ def _make(
     quiet: bool,
 ) -> None:
     """Make the pictures, record and print each, and add it to `done`; raises DiskError with their number."""
-    from nmflowgan_cli.synthesis.pipeline import run
+    from nmflowgan_cli.files import names_together
+    from nmflowgan_cli.synthesis.pipeline import run_in_batches
 
     def count() -> str:
         return f"{sum(item.error is None for item in done)} of {len(prepared.jobs)} pictures are done"
 
-    items = run(
+    batches = run_in_batches(
         prepared.jobs,
         sampler,
         workers=workers,
         skip=lambda job: prepared.skip(job, sampler.weights_sha256),
         progress=report.advance,
     )
-    with counted(count, "--resume" if prepared.manifest else "--on-exists skip"), closing(items):
-        for item in items:
-            _report(item, prepared, report, json=json, quiet=quiet)
-            done.append(item)
-            report.finish(item.job)
+    with (
+        counted(count, "--resume" if prepared.manifest else "--on-exists skip"),
+        names_together() as sync_names,
+        closing(batches),
+    ):
+        for items in batches:
+            made = [item.record for item in items if item.record.status != "skipped"]
+            if made:
+                sync_names()
+            if made and prepared.manifest:
+                prepared.manifest.append(*made)
+            for item in items:
+                _report(item, report, json=json, quiet=quiet)
+                done.append(item)
+                report.finish(item.job)
 
 
-def _report(item: "Item", prepared: "Prepared", report: Reporter, *, json: bool, quiet: bool) -> None:
-    """Record the item, and print its result or its error."""
-    if prepared.manifest and item.record.status != "skipped":
-        prepared.manifest.append(item.record)
+def _report(item: "Item", report: Reporter, *, json: bool, quiet: bool) -> None:
+    """Print the result or the error of the item."""
     if item.error is not None:
         report.error(item.error)
     for note in () if quiet else item.notes:
@@ -229,8 +243,8 @@ def _summary(items: "list[Item]") -> str:
 
 
 def _exit_code(items: "list[Item]") -> int:
-    """The exit code: 0 if all went well, 5 if memory ran out, 3 if some failed, 1 if all did."""
+    """The exit code: 0 if all went well, 5 if memory ran out, 3 if any failed."""
     failed = [item for item in items if item.error is not None]
     if any(isinstance(item.error, OutOfMemoryError) for item in failed):
         return OutOfMemoryError.exit_code
-    return (1 if len(failed) == len(items) else SOME_FAILED) if failed else 0
+    return SOME_FAILED if failed else 0

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmflowgan_cli.cli.options import AcceptSynthetic, CacheDir, Device, Quiet, Seed, refuse_typed
+from nmflowgan_cli.cli.options import (
+    AcceptSynthetic,
+    CacheDir,
+    Device,
+    MaxPixels,
+    Quiet,
+    Seed,
+    limit_pictures,
+    refuse_typed,
+)
+from nmflowgan_cli.cli.progress import Reporter, counted
 from nmflowgan_cli.cli.train_options import (
     FAMILY,
     MODELS,
@@ -28,6 +38,7 @@ from nmflowgan_cli.cli.train_options import (
 )
 from nmflowgan_cli.cli.train_progress import training_progress
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.interruption import Interrupted
 from nmflowgan_cli.models.registry import architecture, load_reference
 
 if TYPE_CHECKING:
@@ -161,6 +172,7 @@ def train(
         bool, typer.Option("--compile", help="Compile the networks: slow to start; needs a C++ compiler on a CPU.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print recipe and number of patches, and stop.")] = False,
+    max_pixels: MaxPixels = None,
     accept_synthetic: AcceptSynthetic = False,
     quiet: Quiet = False,
     cache_dir: CacheDir = None,
@@ -173,6 +185,7 @@ def train(
 
     if output is None and not dry_run:
         raise UsageError("no folder for the run", "give --output, like -o runs/mine; or --dry-run")
+    limit_pictures(max_pixels)
     run = output or Path()
     chosen = architecture_name(model, preset)
     refuse_typed(context, foreign_options(chosen), f"--arch {model}")
@@ -222,11 +235,12 @@ def train(
     if dry_run:
         _print_plan(request)
         return
-    outcome = _run(request, quiet=quiet)
+    with counted(lambda: f"the last checkpoint of {run} is kept", "--resume"):
+        outcome = _run(request, quiet=quiet)
     if outcome.interrupted:
-        raise KeyboardInterrupt
+        raise Interrupted(f"{outcome.step} of {_steps(request)} steps are saved in {run}; go on with --resume")
     if leads():
-        typer.echo(outcome.weights or run)
+        Reporter().result(str(outcome.weights or run))
 
 
 def _recipe(name: str, preset: str, changes: dict[str, Any], init: Path | None, rate: float) -> "Recipe | None":
@@ -252,9 +266,12 @@ def _print_plan(request: "TrainingRequest") -> None:
 def _run(request: "TrainingRequest", *, quiet: bool) -> "TrainingOutcome":
     from nmflowgan_cli.training.distributed import leads
 
-    steps = request.recipe.steps if request.recipe else 0
-    with training_progress(steps, quiet=quiet or not leads()) as progress:
+    with training_progress(_steps(request), quiet=quiet or not leads()) as progress:
         return load_reference(architecture(request.architecture).trainer)(request, progress=progress)
+
+
+def _steps(request: "TrainingRequest") -> int:
+    return request.recipe.steps if request.recipe else 0
 
 
 def _given(**options: int | StrEnum | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-import typer
+from nmflowgan_cli.text import console, say
 
 SECONDS_BETWEEN_LINES = 30.0
 SHOWN = ("nll", "std_z", "critic", "generator", "moments", "val_kld", "psnr")
@@ -41,7 +41,7 @@ def _lines(steps: int) -> Show:
         if now - last_line >= SECONDS_BETWEEN_LINES or step == steps:
             rate = (step - first_step) / max(now - began, 1e-9)
             left = (steps - step) / rate / 60
-            typer.echo(f"step {step}/{steps}  {rate:.1f} steps/s  {left:.0f} min left  {_summary(metrics)}", err=True)
+            say(f"step {step}/{steps}  {rate:.1f} steps/s  {left:.0f} min left  {_summary(metrics)}")
             last_line = now
 
     return show
@@ -49,10 +49,9 @@ def _lines(steps: int) -> Show:
 
 @contextmanager
 def _bar(steps: int) -> Iterator[Show]:
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[summary]}"))
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=console(stderr=True)) as progress:
         task = progress.add_task("train", total=steps, summary="")
         yield lambda step, metrics: progress.update(task, completed=step, summary=_summary(metrics))

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nmflowgan_cli.cli import options
-from nmflowgan_cli.cli.progress import Reporter
+from nmflowgan_cli.cli.progress import Reporter, counted
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.interruption import deferred
+from nmflowgan_cli.text import say
 
 if TYPE_CHECKING:
     from nmflowgan_cli.pairs.verification import Finding, Verified
@@ -50,13 +52,14 @@ def verify(
     if repair and found.findings:
         from nmflowgan_cli.pairs.repair import repair as make_again
 
-        for error in make_again(folder, found, device=device, cache_dir=cache_dir):
-            Reporter().error(error)
+        with deferred(), counted(lambda: "what was made again stays", "the same command"):
+            for error in make_again(folder, found, device=device, cache_dir=cache_dir):
+                Reporter().error(error)
         found = compare(folder)
     for finding in found.findings:
         Reporter(results=json or not quiet).result(_line(finding, json=json))
     if not quiet:
-        typer.echo(_summary(found), err=True)
+        say(_summary(found))
     raise typer.Exit(NOT_AS_RECORDED if found.findings else 0)
 
 

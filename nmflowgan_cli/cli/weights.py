@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nmflowgan_cli.cli import options
+from nmflowgan_cli.cli.progress import Reporter
 from nmflowgan_cli.conditions import CAMERA_NAMES
 from nmflowgan_cli.errors import UsageError, WeightsError
+from nmflowgan_cli.text import say
 
 if TYPE_CHECKING:
     from nmflowgan_cli.checkpoints.hub import Entry
@@ -53,14 +55,14 @@ def list_weights(*, as_json: options.Json = False, cache_dir: options.CacheDir =
     """
     rows = [_with_state(entry, cache_dir) for entry in _entries(None)]
     if as_json:
-        typer.echo(json.dumps(rows, ensure_ascii=False))
+        typer.echo(json.dumps(rows))
         return
     if rows:
         from nmflowgan_cli.cli.weights_output import print_list
 
         print_list(rows)
     else:
-        typer.echo("no weights are registered", err=True)
+        say("no weights are registered")
 
 
 @app.command(epilog=_examples("info sidd-lite", "info runs/mine/model.safetensors --json"))
@@ -76,7 +78,7 @@ def info(
     """
     facts = _facts(name, cache_dir)
     if as_json:
-        typer.echo(json.dumps(facts, ensure_ascii=False))
+        typer.echo(json.dumps(facts))
         return
     from nmflowgan_cli.cli.weights_output import print_info
 
@@ -113,7 +115,9 @@ def _header_facts(path: Path) -> dict[str, Any]:
     from nmflowgan_cli.checkpoints.format import read_header
 
     header = read_header(path)
-    from nmflowgan_cli.checkpoints.build import parameter_count  # imports torch: only for a file that is right
+    from nmflowgan_cli.checkpoints.build import parameter_count, refuse_misfit  # imports torch: not for a bad header
+
+    refuse_misfit(path)
 
     names = {code: name for code, name in CAMERA_NAMES.items() if code in header.vocabulary.cameras}
     told = header.to_json()
@@ -129,7 +133,7 @@ def fetch(name: Name, *, cache_dir: options.CacheDir = None) -> None:
     """
     from nmflowgan_cli.checkpoints.hub import install, registry
 
-    typer.echo(str(install(registry().entry(name), registry(), cache_dir)))
+    Reporter().result(str(install(registry().entry(name), registry(), cache_dir)))
 
 
 @app.command(epilog=_examples("verify", "verify sidd-lite --json"))
@@ -185,7 +189,7 @@ def import_weights(
     state, header = import_checkpoint(file)
     header = described(header, name=name, data=data, terms=terms, cameras=cameras)
     save_weights(output, state, header)
-    typer.echo(str(output))
+    Reporter().result(str(output))
 
 
 @app.command(epilog=_examples("path", "path sidd-lite"))
@@ -201,4 +205,4 @@ def path(
     from nmflowgan_cli.checkpoints import hub
 
     folder = hub.cache_dir(cache_dir)
-    typer.echo(str(folder / hub.registry().entry(name).file if name else folder))
+    Reporter().result(str(folder / hub.registry().entry(name).file if name else folder))

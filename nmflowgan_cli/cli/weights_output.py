@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 
 from nmflowgan_cli.report.tables import Row, Table, print_table
+from nmflowgan_cli.text import console as new_console
 
 Scores = Mapping[str, Any]
 COLUMNS = ("pairs", "patches", "KLD", "95 %", "AKLD", "std ratio", "curves", "lag 1", "lag 2", "lag 3", "red-green")
@@ -16,7 +17,7 @@ FILE_FACTS = ("path", "url", "state", "size", "sha256", "architecture", "paramet
 
 def print_list(rows: Sequence[Mapping[str, Any]]) -> None:
     """Entries of the registry: what a file is, and a line a camera."""
-    console = _console()
+    console = new_console()
     for number, row in enumerate(rows):
         if number:
             console.print()
@@ -33,12 +34,12 @@ def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = _table(*headings)
     for row in rows:
         table.add_row(*row)
-    _console().print(table)
+    new_console().print(table)
 
 
 def print_info(facts: Mapping[str, Any]) -> None:
     """A header, an entry, a card: whatever is known of weights."""
-    console = _console()
+    console = new_console()
     console.print(facts["name"], style="bold")
     if facts.get("summary"):
         console.print(facts["summary"])
@@ -113,10 +114,6 @@ def _cells(scores: Scores) -> list[str]:
         f"{number('std_curve', 2)} {number('mean_curve', 2)}",
         *(f"{made:.2f}/{real:.2f}" for made, real in made_real),
     ]
-
-
-def _console() -> Console:
-    return Console(highlight=False, markup=False)
 
 
 def _table(*headings: str) -> Grid:

@@ -14,7 +14,7 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.manifest import Pair, pair_origin
 from nmflowgan_cli.data.sidd_instances import find_instance
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.imaging import FORMATS
+from nmflowgan_cli.imaging import FORMATS, is_picture
 from nmflowgan_cli.journal import record_of
 
 NAMES = (("clean", "noisy"), ("gt", "lq"), ("GT", "LQ"), ("gt_crops", "input_crops"), ("target_crops", "input_crops"))
@@ -72,7 +72,7 @@ def _pictures(folder: Path) -> dict[str, Path]:
     """The pictures below a folder by their relative path without the suffix."""
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in FORMATS and path.is_file():
+        if is_picture(path):
             key = path.relative_to(folder).with_suffix("").as_posix()
             if key in found:
                 raise UsageError(f"{found[key]} and {path} have the same name", "remove or rename one of them")

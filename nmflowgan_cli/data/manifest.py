@@ -5,8 +5,8 @@ Paths are relative to the manifest. All but the first four may be left out; `noi
 """
 
 import csv
-import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from nmflowgan_cli.data.origin import REAL, UNSTATED, Origin, origin_of
 from nmflowgan_cli.data.sidd_instances import SceneInstance, find_instance
 from nmflowgan_cli.errors import PictureError, UsageError
 from nmflowgan_cli.journal import DONE, record_of
+from nmflowgan_cli.schemas import SchemaError, lines, parsed
 
 Split = Literal["all", "train", "val"]
 
@@ -101,30 +102,26 @@ def _manifest(data: Path) -> Path:
 def _rows(manifest: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Each row with its line number, from 1."""
     try:
-        text = manifest.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {manifest}: {error}", "a manifest is UTF-8 text") from error
-    return _json_rows(manifest, text) if manifest.suffix in (".jsonl", ".ndjson") else _csv_rows(text)
+        text = [line.decode("utf-8-sig" if number == 1 else "utf-8") for number, line in lines(manifest)]
+        yield from _json_rows(text) if manifest.suffix in (".jsonl", ".ndjson") else _csv_rows(text)
+    except (OSError, ValueError, csv.Error) as error:
+        raise UsageError(f"cannot read {manifest}: {error}", "a manifest is UTF-8 text") from None
 
 
-def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+def _csv_rows(text: Sequence[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    reader = csv.DictReader(text, skipinitialspace=True)
     for row in reader:
         yield reader.line_num, {key: value for key, value in row.items() if isinstance(key, str) and value is not None}
 
 
-def _json_rows(manifest: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), 1):
+def _json_rows(text: Sequence[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(text, 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-            raise UsageError(f"{manifest}, line {number}: not JSON: {reason}") from None
-        if not isinstance(row, dict):
-            raise UsageError(f"{manifest}, line {number}: expected an object, not {line.strip()[:40]!r}")
-        yield number, row
+            yield number, parsed(line, dict[str, str | int | float | bool | None])
+        except SchemaError as error:
+            raise SchemaError(f"line {number}: {error}") from None
 
 
 def _pair(row: Mapping[str, Any], folder: Path, place: str) -> Pair:
@@ -152,7 +149,7 @@ def pair_origin(noisy: Path, instance: SceneInstance | None) -> Origin:
 
 
 def _picture(path: Path, place: str) -> Path:
-    if not path.is_file():
+    if not os.path.lexists(path):  # what cannot be read fails by itself, and the other pairs are done
         raise UsageError(f"{place}: {path} does not exist", "paths are relative to the manifest")
     return path
 

@@ -12,6 +12,7 @@ from nmflowgan_cli.data.containers.lmdb import read_lmdb
 from nmflowgan_cli.data.origin import Origin
 from nmflowgan_cli.data.sidd_instances import DENOISER_ISOS, TEST_INSTANCES, TRAIN_INSTANCES, find_instance
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.files import kind
 from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.journal import DONE, FILE_NAME, records
 from nmflowgan_cli.notices import notice
@@ -73,7 +74,8 @@ def read_paired(data: Path, *, condition: Condition | None = None) -> tuple[Sequ
     """
     if not data.exists():
         raise UsageError(f"{data} does not exist", WANTED)
-    if data.is_file():
+    if kind(data) != "folder":
+        refuse_irregular(data)
         read = SHARDS.get(data.suffix.lower())
         return (list(read(data, data.parent)) if read else manifest.read_pairs(data)), ""
     for fits, read, usual in READERS:
@@ -82,12 +84,21 @@ def read_paired(data: Path, *, condition: Condition | None = None) -> tuple[Sequ
     raise UsageError(f"{data} is not paired data", f"{WANTED}; make-pairs takes clean pictures with --camera")
 
 
+def refuse_irregular(path: Path) -> None:
+    """Raise UsageError for what readers of files would wait for: a FIFO, a socket, a device."""
+    if (found := kind(path)) != "file":
+        what = f"is a {found}, not a regular file" if found else "is a link that leads to no file"
+        raise UsageError(f"{path} {what}", WANTED)
+
+
 def _files(folder: Path) -> list[Path]:
     """The files below `folder` that hold many pairs."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SHARDS)
 
 
 def _read_files(folder: Path, _: Condition | None) -> list[Paired]:
+    for path in _files(folder):
+        refuse_irregular(path)
     return [pair for path in _files(folder) for pair in SHARDS[path.suffix.lower()](path, folder)]
 
 

@@ -6,6 +6,7 @@ The files do not name the instance of a row; SIDD's site lists the 40 names in t
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.containers.base import damage_named, refuse_bomb
 from nmflowgan_cli.data.origin import REAL, Origin
 from nmflowgan_cli.data.sidd_instances import find_instance
 from nmflowgan_cli.errors import UsageError
@@ -121,10 +123,13 @@ def _scipy_io() -> ModuleType:
 def _shape(path: Path, variable: str) -> tuple[int, ...]:
     if not path.is_file():
         raise UsageError(f"{path} does not exist", f"expected {CLEAN}.mat and {NOISY}.mat side by side")
-    try:
-        shapes = {name: shape for name, shape, _ in _scipy_io().whosmat(path)}
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:
-        raise UsageError(f"{path} is damaged: {' '.join(str(error).split())}") from None
+    with damage_named(path, "a .mat file"):
+        found = {name: (shape, kind) for name, shape, kind in _scipy_io().whosmat(path)}
+        shapes = {name: shape for name, (shape, kind) in found.items()}
+        if variable in found:
+            refuse_bomb(path, prod(map(int, shapes[variable])), "its blocks")
+            if found[variable][1] != "uint8":
+                raise UsageError(f"{path}: {variable} is {found[variable][1]}, not uint8")
     if variable not in shapes:
         raise UsageError(f"{path} has no variable {variable}", f"it has {', '.join(shapes) or 'none'}")
     return tuple(shapes[variable])
@@ -133,7 +138,8 @@ def _shape(path: Path, variable: str) -> tuple[int, ...]:
 @lru_cache(maxsize=2)
 def _variable(path: Path, variable: str) -> NDArray[np.uint8]:
     """The whole variable: a .mat file cannot be read in parts (250 MB of SIDD's validation blocks)."""
-    try:
-        return np.asarray(_scipy_io().loadmat(path, variable_names=[variable])[variable], np.uint8)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"{path} is damaged: {' '.join(str(error).split())}") from None
+    with damage_named(path, "a .mat file"):
+        found = _scipy_io().loadmat(path, variable_names=[variable])[variable]
+        if found.dtype != np.uint8:
+            raise UsageError(f"{path}: {variable} is {found.dtype}, not uint8")
+        return found

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from nmflowgan_cli.conditions import UNKNOWN_ISO, Condition, Vocabulary
 from nmflowgan_cli.data.batches import Batch
-from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.imaging import FORMATS, read
+from nmflowgan_cli.errors import OutOfMemoryError, UsageError
+from nmflowgan_cli.imaging import is_picture, read, size
+from nmflowgan_cli.imaging.memory import available, spoken
 from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.isp import CameraProfile, captures, expose, headroom_of
 from nmflowgan_cli.models.srgb import from_linear, to_linear
@@ -29,16 +30,21 @@ EXPOSURES = (0.06, 1.3)
 def load_clean(folder: Path, *, smallest: int) -> list[NDArray[np.uint8]]:
     """All pictures below `folder` as (H, W, 3) uint8, in the order of their paths.
 
-    Raises UsageError where there are none, or one has a side below `smallest` pixels.
+    Raises UsageError where there are none, or one has a side below `smallest` pixels, PictureError for one that cannot
+    be read, OutOfMemoryError where they do not fit together.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FORMATS)
+    paths = sorted(path for path in folder.rglob("*") if is_picture(path))
     if not paths:
         raise UsageError(f"no pictures below {folder}", "expected PNG, JPEG, WebP, TIFF or BMP")
-    pictures = [read(path).rgb for path in paths]
-    for path, picture in zip(paths, pictures, strict=True):
-        if min(picture.shape[:2]) < smallest:
+    sizes = {path: size(path) for path in paths}
+    for path, sides in sizes.items():
+        if min(sides) < smallest:
             raise UsageError(f"{path} is smaller than a patch of {smallest} pixels", "leave it out, or use --patch")
-    return pictures
+    occupied, left = sum(3 * height * width for height, width in sizes.values()), available()
+    if occupied > left:
+        told = f"the {len(paths)} pictures below {folder} take {spoken(occupied)}, and {spoken(left)} are free"
+        raise OutOfMemoryError(told, "train on fewer of them, or cut them")
+    return [read(path).rgb for path in paths]
 
 
 def random_crop(picture: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -16,7 +16,6 @@ from nmflowgan_cli.errors import TrainingError, UsageError
 from nmflowgan_cli.files import make_folder, write_whole
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.synthesis.weights import Weights
-from nmflowgan_cli.training import state
 from nmflowgan_cli.training.loop import Progress
 from nmflowgan_cli.training.run import WEIGHTS, TrainingRequest
 from nmflowgan_cli.training.sources import DataOptions, read_splits
@@ -108,7 +107,7 @@ def _trained(request: TableRequest, recipe: DenoiserRecipe, noise: str, known: W
         command=request.command,
         seed=request.seed,
         device=request.device,
-        resume=(run / state.FILE).is_file(),
+        resume=True,
         recipe=recipe,
         noise=noise,
         cache_dir=request.cache_dir,

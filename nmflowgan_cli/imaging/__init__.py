@@ -4,9 +4,9 @@ Colour is RGB, uint8 (H, W, 3), upright (orientation applied). Alpha, ICC profil
 are carried through untouched; the EXIF orientation is the exception, since it has been applied.
 """
 
-from nmflowgan_cli.imaging.decode import read, size
+from nmflowgan_cli.imaging.decode import memory, read, size
 from nmflowgan_cli.imaging.encode import PNG_OPTIONS, atomic_write, encode_png, refuse_unwritable, write
-from nmflowgan_cli.imaging.picture import FORMATS, UNREAD_SUFFIXES, Bytes, Picture, format_of, luma
+from nmflowgan_cli.imaging.picture import FORMATS, UNREAD_SUFFIXES, Bytes, Picture, format_of, is_picture, luma
 
 __all__ = [
     "FORMATS",
@@ -17,7 +17,9 @@ __all__ = [
     "atomic_write",
     "encode_png",
     "format_of",
+    "is_picture",
     "luma",
+    "memory",
     "read",
     "refuse_unwritable",
     "size",

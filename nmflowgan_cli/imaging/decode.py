@@ -5,24 +5,20 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 from nmflowgan_cli.errors import PictureError
+from nmflowgan_cli.files import open_regular
 from nmflowgan_cli.imaging.colour import to_srgb
 from nmflowgan_cli.imaging.formats import take_apart_bmp, take_apart_jpeg, take_apart_png, take_apart_webp
-from nmflowgan_cli.imaging.parts import LimitError, Parts, UnsupportedError, spliced
+from nmflowgan_cli.imaging.limits import needed, refuse_large, refuse_without_memory
+from nmflowgan_cli.imaging.parts import LimitError, Parts, UnsupportedError, length_of, spliced
 from nmflowgan_cli.imaging.picture import STRIP, Bytes, Picture
 from nmflowgan_cli.imaging.tiff import take_apart_tiff
-
-PIXEL_LIMIT = 2**30
-"""Pictures with more pixels are refused as decompression bombs, unless the environment says otherwise."""
-LIMIT_VARIABLE = "NMFLOWGAN_MAX_PIXELS"
-_SIDE_LIMIT = 2**28
-"""Pillow's rows are shorter."""
+from nmflowgan_cli.notices import reading
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -48,10 +44,12 @@ _READERS: dict[str, tuple[type[ImageFile.ImageFile], Callable[[BinaryIO], Parts]
 def read(path: str | os.PathLike[str]) -> Picture:
     """Decode an 8-bit PNG, JPEG, WebP, TIFF or BMP (palette, grey, alpha and 1-bit ones too), upright.
 
-    CMYK and LAB become sRGB through their colour profiles. Raises PictureError for a file that is missing or damaged,
-    for a picture beyond a limit, and for what is not supported: 16 bits a channel, animation, several pages ...
+    CMYK and LAB become sRGB through their colour profiles. Raises PictureError for a file that is missing, damaged or
+    no regular file, for a picture beyond a limit of `limits`, and for what is not supported: 16 bits a channel,
+    animation, several pages ... PictureMemoryError where it takes more memory than is left, before it is decoded.
     """
     with _opened(path) as (image, parts):
+        refuse_without_memory(path, *image.size, needed(image, turned=parts.turn in _TURNS))
         image.load()
         return _picture(image, parts)
 
@@ -62,15 +60,21 @@ def size(path: str | os.PathLike[str]) -> tuple[int, int]:
         return (image.width, image.height) if parts.turn >= 5 else (image.height, image.width)
 
 
+def memory(path: str | os.PathLike[str]) -> int:
+    """Bytes that `read` takes at its peak, from the head of the file alone; raises PictureError like `read`."""
+    with _opened(path) as (image, parts):
+        return needed(image, turned=parts.turn in _TURNS)
+
+
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[ImageFile.ImageFile, Parts]]:
     """The picture, ready to be decoded; whatever goes wrong inside the context becomes a PictureError of one line."""
-    with _explained(path), Path(path).open("rb") as file, _unlimited():
+    with _explained(path), reading(path), open_regular(path) as file, _unlimited():
         kind = _format(file)
         plugin, take_apart = _READERS[kind]
         parts = take_apart(file)
         with _identified(plugin, spliced(file, parts.pieces), parts) as image:
-            _refuse_large(*image.size)
+            refuse_large(*image.size, length_of(file))
             if getattr(image, "n_frames", 1) > 1:
                 raise UnsupportedError("animation", "give its frames as pictures of their own")
             yield image, parts
@@ -145,17 +149,6 @@ def _identified(plugin: type[ImageFile.ImageFile], file: BinaryIO, parts: Parts)
         if parts.layout and isinstance(error.__cause__, KeyError):  # looked up among the layouts that Pillow knows
             raise UnsupportedError(parts.layout) from None
         raise
-
-
-def _refuse_large(width: int, height: int) -> None:
-    wanted = os.environ.get(LIMIT_VARIABLE) or str(PIXEL_LIMIT)
-    if not wanted.isdecimal():
-        raise PictureError(f"{LIMIT_VARIABLE} is {wanted!r}", "a whole number of pixels")
-    limit = int(wanted)
-    if width * height > limit:
-        raise LimitError(f"{width}x{height} is more than {limit} pixels", f"set {LIMIT_VARIABLE}, or cut it")
-    if max(width, height) > _SIDE_LIMIT:
-        raise LimitError(f"{width}x{height} is more than {_SIDE_LIMIT} pixels a side", "cut it")
 
 
 _lock = threading.Lock()

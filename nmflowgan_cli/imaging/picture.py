@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmflowgan_cli.errors import PictureError
+from nmflowgan_cli.files import kind
 
 Bytes = NDArray[np.uint8]
 
@@ -69,6 +70,13 @@ def format_of(path: Path) -> str:
     if kind is None:
         raise PictureError(f"{path.name}: unknown picture suffix {path.suffix!r}", f"one of {', '.join(FORMATS)}")
     return kind
+
+
+def is_picture(path: Path) -> bool:
+    """Whether something in a folder is to be read as a picture: by its suffix, but for a folder with pictures in it."""
+    if path.suffix.lower() not in FORMATS:
+        return False
+    return kind(path) != "folder" or not any(map(is_picture, path.rglob("*")))
 
 
 def luma(rgb: Bytes) -> Bytes:

@@ -19,7 +19,8 @@ from nmflowgan_cli import __version__
 from nmflowgan_cli.data.containers import Container, Sample
 from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError, PictureError
 from nmflowgan_cli.files import write_error
-from nmflowgan_cli.imaging import Bytes, luma, read
+from nmflowgan_cli.imaging import Bytes, luma, memory, read
+from nmflowgan_cli.imaging.memory import Room
 from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.pairs.cutting import cut as cut_patches
 from nmflowgan_cli.pairs.plan import Cut, Lot, Take
@@ -114,10 +115,11 @@ def make(
     after it could be either. When the generator is closed, the lot that is being written is dropped.
     """
     skipped = cache(lambda number: skip(lots[number]))
+    room = Room()
     cuts = (cut for number, lot in enumerate(lots) if not skipped(number) for cut in lot.cuts)
     results = in_order(
         cuts,
-        lambda cut, lanes: _result(cut, container, sampler, lanes, progress),
+        lambda cut, lanes: _result(cut, container, sampler, lanes, progress, room),
         device=sampler.device if sampler else "cpu",
         workers=workers,
         ahead=workers + 1,  # encoded patches of large pictures take memory
@@ -157,11 +159,14 @@ def _written(lot: Lot, container: Container, results: Iterator[_Result]) -> LotO
     return LotOutcome(lot, DONE if paths else FAILED, records, errors, paths)
 
 
-def _result(cut: Cut, container: Container, sampler: Sampler | None, lanes: Executor, progress: CutProgress) -> _Result:
+def _result(
+    cut: Cut, container: Container, sampler: Sampler | None, lanes: Executor, progress: CutProgress, room: Room
+) -> _Result:
     """Read or sample, cut and encode one picture; an error that concerns this picture becomes its result."""
     try:
-        clean, noisy = _pictures(cut, sampler, lanes, progress)
-        return _encoded(cut, clean, noisy, container, facts(cut, sampler), _rests_on(cut, clean, sampler))
+        with room.taken(memory(cut.take.clean) + (memory(cut.take.noisy) if cut.take.noisy else 0)):
+            clean, noisy = _pictures(cut, sampler, lanes, progress)
+            return _encoded(cut, clean, noisy, container, facts(cut, sampler), _rests_on(cut, clean, sampler))
     except NmflowganError as error:
         return _Result([], [failure(cut.take, error)], error)
     except MemoryError:

@@ -13,7 +13,7 @@ from nmflowgan_cli.data.containers import Container
 from nmflowgan_cli.data.manifest import MANIFEST_NAMES
 from nmflowgan_cli.errors import DiskError, UsageError
 from nmflowgan_cli.files import sweep, write_error
-from nmflowgan_cli.journal import DONE, FILE_NAME, append, records
+from nmflowgan_cli.journal import DONE, FILE_NAME, append, done_records, records
 from nmflowgan_cli.lock import locked, unfinished
 from nmflowgan_cli.pairs.make import facts, inputs
 from nmflowgan_cli.pairs.outputs import differences, outputs
@@ -44,12 +44,18 @@ class PairManifest:
 
     def outputs(self) -> set[str]:
         """The files and databases of all pairs that were ever done, and the list of pairs that goes with them."""
-        done = [record for record in records(self.path) if record.get("status") == DONE]
+        from nmflowgan_cli.data.pair_schema import PairPlaces
+
+        done = done_records(self.path, PairPlaces)
         found = {str(record[name]) for record in done for name in ("file", "clean", "noisy") if name in record}
         return found | ({MANIFEST_NAMES[0]} if found else set())
 
     def done(self) -> list[dict[str, Any]]:
         """The last record of every pair that is done, by split and key: shards finish in any order."""
+        from nmflowgan_cli.data.pair_schema import PairPlaces
+
+        for _ in done_records(self.path, PairPlaces):
+            pass  # they are as the schema has them
         last = {(str(record.get("split")), str(record.get("key"))): record for record in records(self.path)}
         return [record for _, record in sorted(last.items()) if record.get("status") == DONE]
 

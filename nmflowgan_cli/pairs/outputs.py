@@ -3,14 +3,16 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nmflowgan_cli.data.containers.base import require
-from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX
+from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX, reading
+from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.files import ALTERED, MISSING, difference
+from nmflowgan_cli.interruption import check
 
 READERS = 4
 """Files that are hashed at a time."""
@@ -57,35 +59,36 @@ def differences(folder: Path, expected: Iterable[Output]) -> dict[Output, str]:
     wanted = list(dict.fromkeys(expected))
     plain, values = [one for one in wanted if not one.key], [one for one in wanted if one.key]
     with ThreadPoolExecutor(READERS, "hash") as pool:
-        states = dict(
-            zip(plain, pool.map(lambda one: difference(folder / one.path, one.size, one.sha256), plain), strict=True)
-        )
+        states = dict(zip(plain, pool.map(partial(_state, folder), plain), strict=True))
     states |= _values(folder, values)
     return {output: state for output, state in states.items() if state}
+
+
+def _state(folder: Path, output: Output) -> str:
+    check()
+    return difference(folder / output.path, output.size, output.sha256)
 
 
 def _values(folder: Path, expected: Iterable[Output]) -> dict[Output, str]:
     """The states of values of databases."""
     states: dict[Output, str] = {}
-    with ExitStack() as stack:
-        databases = {path: _reading(folder / path, stack) for path in {output.path for output in expected}}
-        for output in expected:
-            states[output] = _value_state(databases[output.path], output)
+    by_path: dict[str, list[Output]] = {}
+    for output in expected:
+        by_path.setdefault(output.path, []).append(output)
+    if by_path:
+        require("lmdb", "lmdb")
+    for path, values in by_path.items():
+        try:
+            with reading(folder / path) as database, database.begin(buffers=True) as transaction:
+                states |= {output: _value_state(transaction, output) for output in values}
+        except UsageError:  # no value of a damaged database is worth anything: it cannot be written to either
+            states |= dict.fromkeys(values, MISSING)
     return states
 
 
-def _reading(path: Path, stack: ExitStack) -> Any:
-    """A transaction that reads a database; None where there is none, or it is damaged."""
-    lmdb = require("lmdb", "lmdb")
-    try:
-        database = stack.enter_context(lmdb.open(str(path), readonly=True, lock=False, create=False))
-        return stack.enter_context(database.begin(buffers=True))
-    except lmdb.Error:
-        return None
-
-
-def _value_state(reading: Any, output: Output) -> str:
-    value = reading.get(output.key.encode()) if reading else None
+def _value_state(transaction: Any, output: Output) -> str:
+    check()
+    value = transaction.get(output.key.encode())
     if value is None:
         return MISSING
     return "" if output.size in (None, len(value)) and hashlib.sha256(value).hexdigest() == output.sha256 else ALTERED

@@ -14,9 +14,10 @@ from nmflowgan_cli.data.manifest import Pair
 from nmflowgan_cli.data.origin import UNSTATED, Origin
 from nmflowgan_cli.data.reading import scene_of
 from nmflowgan_cli.data.sidd_instances import SceneInstance, find_frame, find_instance
-from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError
+from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError, UsageError
 from nmflowgan_cli.files import shared_stems, stem
-from nmflowgan_cli.imaging import read, size
+from nmflowgan_cli.imaging import memory, read, size
+from nmflowgan_cli.imaging.memory import Room
 from nmflowgan_cli.pairs.cutting import detailed, patches
 from nmflowgan_cli.pairs.identity import Identity, identities
 from nmflowgan_cli.synthesis.condition_choice import Choices
@@ -182,8 +183,9 @@ def pair_plan(takes: Sequence[Take], cutting: Cutting) -> PairPlan:
     """
     _refuse_same_names(takes)
     patches(1, 1, cutting.patch, cutting.step)  # refuses impossible ones before anything is read
+    room = Room()
     with ThreadPoolExecutor(READERS, "survey") as pool:
-        found = list(pool.map(lambda take: _surveyed(take, cutting), takes))
+        found = list(pool.map(lambda take: _surveyed(take, cutting, room), takes))
     cuts = [
         Cut(take, *result[:2], result[2], _labels(take, identity, len(result[2])))
         for take, identity, result in zip(takes, identities(takes), found, strict=True)
@@ -193,7 +195,7 @@ def pair_plan(takes: Sequence[Take], cutting: Cutting) -> PairPlan:
     return PairPlan(tuple(sorted(cuts, key=lambda cut: cut.take.split)), tuple(failed))
 
 
-def _surveyed(take: Take, cutting: Cutting) -> tuple[int, int, tuple[Box, ...]] | NmflowganError:
+def _surveyed(take: Take, cutting: Cutting, room: Room) -> tuple[int, int, tuple[Box, ...]] | NmflowganError:
     """Height, width and patches; or what is wrong."""
     try:
         height, width = size(take.clean)
@@ -205,9 +207,12 @@ def _surveyed(take: Take, cutting: Cutting) -> tuple[int, int, tuple[Box, ...]] 
                 f"{take.clean} is smaller than a patch: {width}x{height}", "leave it out, or use --patch"
             )
         if cutting.min_detail > 0:
-            boxes = detailed(read(take.clean).rgb, boxes, cutting.min_detail)
+            with room.taken(memory(take.clean)):
+                boxes = detailed(read(take.clean).rgb, boxes, cutting.min_detail)
     except NmflowganError as error:
         return error
+    except MemoryError:
+        return OutOfMemoryError(f"out of memory for {take.clean}", "cut it into pieces")
     return height, width, tuple(boxes)
 
 

@@ -1,89 +1,162 @@
-"""Repair of a verified folder: pictures are made again from their records, temporary files are removed."""
+"""Repair of a verified folder: outputs are made again from their records, temporary files are removed."""
 
+import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.data.containers import open_container
+from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX
 from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError, WeightsError
 from nmflowgan_cli.files import MISSING, sha256, sweep
 from nmflowgan_cli.journal import DONE, FILE_NAME
 from nmflowgan_cli.lock import locked
-from nmflowgan_cli.pairs.verification import Verified
+from nmflowgan_cli.pairs import rebuild
+from nmflowgan_cli.pairs.make import make
+from nmflowgan_cli.pairs.manifest import PairManifest, list_pairs
+from nmflowgan_cli.pairs.outputs import outputs
+from nmflowgan_cli.pairs.verification import Finding, Verified
 from nmflowgan_cli.synthesis.manifest import Manifest
-from nmflowgan_cli.synthesis.pipeline import run
+from nmflowgan_cli.synthesis.pipeline import Sampler, run
 from nmflowgan_cli.synthesis.plan import Job
 from nmflowgan_cli.synthesis.weights import find_weights, kept_name
 
 Record = dict[str, Any]
+Item = TypeVar("Item")
+Open = Callable[[Record], Sampler | None]
+"""Opens the sampler that made the noise of a record; None for noise that was there already; raises NmflowganError."""
 
 
 def repair(
     folder: Path, verified: Verified, *, device: str = "auto", cache_dir: Path | None = None
 ) -> Iterator[NmflowganError]:
-    """Remove temporary files, and make the pictures that are missing or altered again; yields what prevents it.
+    """Remove temporary files, and make what is missing or altered again; yields what prevents it.
 
-    Pairs, and pictures that were never recorded, are made by the command that began them, with --resume.
+    Outputs that were never recorded are made by the command that began them, with --resume.
     """
-    findings = verified.findings
-    damaged = [finding for finding in findings if finding.record is not None]
-    pictures = [finding.record for finding in damaged if finding.record and "output" in finding.record]
+    damaged = {id(f.record): f.record for f in verified.findings if f.record is not None}.values()
+    pictures = [[record] for record in damaged if "output" in record]
+    pairs = [record for record in damaged if "output" not in record]
+
+    def opened(record: Record) -> Sampler | None:
+        return _sampler(folder, record, device, cache_dir)
+
     with locked(folder):
         sweep(folder, verified.names)
-        for records in _alike(pictures).values():
-            yield from _make(folder, records, device=device, cache_dir=cache_dir)
-    unmade = [f for f in findings if f.state == MISSING and f.record is None]
-    if len(pictures) < len(damaged) or unmade:
-        first = next(f for f in findings if f in unmade or (f.record is not None and "output" not in f.record))
-        yield UsageError(
-            f"{first.path} is made by the command that began {folder}", "run that command again with --resume"
-        )
+        _remove_unreadable(folder, verified.findings, verified.records)
+        for records in _alike(pictures):
+            yield from _make_pictures(folder, [one for [one] in records], opened)
+        for records in _alike(rebuild.groups(verified.records, pairs)):
+            yield from _make_pairs(folder, records, opened)
+    unmade = [finding for finding in verified.findings if finding.state == MISSING and finding.record is None]
+    if unmade:
+        hint = "run that command again with --resume"
+        yield UsageError(f"{unmade[0].path} is made by the command that began {folder}", hint)
 
 
-def _alike(records: Iterable[Record]) -> dict[tuple[str, str, int], list[Record]]:
-    """The records by weights and seed."""
-    groups: dict[tuple[str, str, int], list[Record]] = defaultdict(list)
-    for record in records:
-        groups[record["weights"], record["weights_sha256"], record["seed"]].append(record)
-    return groups
+def _remove_unreadable(folder: Path, findings: Iterable[Finding], records: Iterable[Record]) -> None:
+    """Remove databases of which no value can be read: no value could be written to them either."""
+    missing = {finding.path for finding in findings if finding.state == MISSING}
+    values = [output for record in records for output in outputs(record) if output.path.endswith(DATABASE_SUFFIX)]
+    readable = {output.path for output in values if str(output) not in missing}
+    for path in {output.path for output in values} - readable:
+        shutil.rmtree(folder / path, ignore_errors=True)
 
 
-def _make(folder: Path, records: Sequence[Record], *, device: str, cache_dir: Path | None) -> Iterator[NmflowganError]:
+def _alike(groups: Iterable[list[Record]]) -> list[list[list[Record]]]:
+    """Groups of records that are made together, by weights and seed."""
+    found: dict[tuple[Any, ...], list[list[Record]]] = defaultdict(list)
+    for records in groups:
+        found[tuple(records[0].get(name) for name in ("weights", "weights_sha256", "seed"))].append(records)
+    return list(found.values())
+
+
+def _sampler(folder: Path, record: Record, device: str, cache_dir: Path | None) -> Sampler | None:
+    """The sampler of a record; that of a noise profile by the profile beside the manifest."""
+    if record.get("noisy_input"):
+        return None
+    kept = folder / kept_name(str(record["weights_sha256"]))
+    weights = find_weights(str(kept) if kept.is_file() else record["weights"], cache_dir=cache_dir)
+    if weights.sha256 != record["weights_sha256"]:
+        recorded = f"sha256 {record['weights_sha256']} is recorded"
+        raise WeightsError(f"weights {record['weights']} are not those that made the noise: {recorded}")
+    return weights.sampler(seed=record["seed"], device=device)
+
+
+def _make_pictures(folder: Path, records: Sequence[Record], opened: Open) -> Iterator[NmflowganError]:
     """Make pictures of one seed and weights again, and record them."""
-    name, seed, digest = records[0]["weights"], records[0]["seed"], records[0]["weights_sha256"]
     try:
-        kept = folder / kept_name(digest)
-        weights = find_weights(str(kept) if kept.is_file() else name, cache_dir=cache_dir)
+        sampler = opened(records[0])
     except NmflowganError as error:
         yield error
         return
-    if weights.sha256 != digest:
-        yield WeightsError(f"weights {name} are not those of {len(records)} pictures: sha256 {digest} is recorded")
-        return
-    jobs: list[Job] = []
-    for record in records:
-        problem = _problem(record)
-        if problem:
-            yield PictureError(f"cannot make {folder / record['output']} again: {problem}")
-        else:
-            jobs.append(_job(folder, record))
+    problems = {record["output"]: _problem(record) for record in records}
+    yield from (_impossible(folder / name, problem) for name, problem in problems.items() if problem)
+    assert sampler is not None
     manifest = Manifest(folder / FILE_NAME)
-    for item in run(jobs, weights.sampler(seed=seed, device=device)):
+    for item in run([_job(folder, record) for record in records if not problems[record["output"]]], sampler):
         if item.record.status == DONE:
             manifest.append(item.record)
         if item.error is not None:
             yield item.error
 
 
-def _problem(record: Record) -> str:
-    """Why the input of a record is not what it was; "" where it is."""
-    path = Path(record["input"])
+def _make_pairs(folder: Path, groups: Sequence[list[Record]], opened: Open) -> Iterator[NmflowganError]:
+    """Make lots of pairs of one seed and weights again, record them, and list all pairs."""
+    lots = []
+    for records in groups:
+        problem = next(filter(None, map(_problem, records)), "")
+        name = str(records[0].get("file") or records[0]["noisy"])
+        try:
+            if problem:
+                raise _impossible(folder / name, problem)
+            lots.append(rebuild.lot(records))
+        except NmflowganError as error:
+            yield error
+        except (KeyError, ValueError, TypeError) as error:
+            yield _impossible(folder / name, f"its record is of another version ({type(error).__name__} {error})")
+    if not lots:
+        return
     try:
-        changed = sha256(path) != record["input_sha256"]
-    except OSError as error:
-        return f"its input {path} cannot be read: {error.strerror}"
-    return f"its input {path} has changed" if changed else ""
+        sampler = opened(groups[0][0])
+        container = open_container(*_named(folder, groups[0][0]))
+    except NmflowganError as error:
+        yield error
+        return
+    manifest = PairManifest(folder)
+    with container:
+        try:
+            for outcome in make(lots, container, sampler):
+                manifest.add(outcome.records)
+                yield from outcome.errors
+        finally:
+            list_pairs(container, manifest)
+
+
+def _named(folder: Path, record: Record) -> tuple[str, Path, str | None]:
+    name, layout = rebuild.container_of(record)
+    return name, folder, layout
+
+
+def _impossible(path: Path, problem: str) -> PictureError:
+    return PictureError(f"cannot make {path} again: {problem}")
+
+
+def _problem(record: Record) -> str:
+    """Why the inputs of a record are not what they were; "" where they are."""
+    for side in ("input", "noisy_input"):
+        if side not in record:
+            continue
+        path = Path(record[side])
+        try:
+            changed = sha256(path) != record[f"{side}_sha256"]
+        except OSError as error:
+            return f"its input {path} cannot be read: {error.strerror}"
+        if changed:
+            return f"its input {path} has changed"
+    return ""
 
 
 def _job(folder: Path, record: Record) -> Job:

@@ -38,6 +38,8 @@ class Verified:
     findings: list[Finding]
     names: set[str]
     """All files that a run may have written there, relative to the folder."""
+    records: list[dict[str, Any]]
+    """The last records of everything that is done, in the order in which they were written."""
 
 
 def verify(folder: Path) -> Verified:
@@ -59,7 +61,7 @@ def verify(folder: Path) -> Verified:
     findings += [Finding(MISSING, name) for name in planned - known - set(LISTS) if not (folder / name).exists()]
     profiles = {kept_name(digest): digest for record in done if (digest := str(record.get("weights_sha256") or ""))}
     findings += _unlisted(folder, known, planned, profiles)
-    return Verified(len(by_output), sorted(findings, key=lambda finding: (finding.path, finding.state)), names)
+    return Verified(len(by_output), sorted(findings, key=lambda finding: (finding.path, finding.state)), names, done)
 
 
 def refuse_held(folder: Path) -> None:
@@ -76,6 +78,7 @@ def _done(folder: Path) -> list[dict[str, Any]]:
             name = (
                 (str(record["output"]),) if "output" in record else (str(record.get("split")), str(record.get("key")))
             )
+            last.pop(name, None)  # the order is that of the last records
             last[name] = record
     try:
         for record in last.values():

@@ -10,6 +10,7 @@ from nmflowgan_cli.denoising import judge
 from nmflowgan_cli.denoising.quality import DEFINITIONS
 from nmflowgan_cli.report.noise_tables import nulled
 from nmflowgan_cli.report.tables import UNKNOWN, Cell, Number, Row, Table, interval, print_tables
+from nmflowgan_cli.text import shown
 
 
 def denoising_json(rows: Sequence[judge.Row], data: dict[str, Any]) -> dict[str, Any]:
@@ -69,6 +70,6 @@ def number(mean: judge.Mean | None, digits: int) -> Number:
 
 def print_rows(rows: Sequence[judge.Row], noise: str) -> None:
     """Print the origin of the pictures' `noise`, the means over all pictures, and those of each camera."""
-    print(f"judged on {noise}\n")  # noqa: T201 - first of all
+    print(shown(f"judged on {noise}") + "\n")  # noqa: T201 - first of all
     taught = "the noise of the pairs" if any(row.noise == judge.PAIRS for row in rows) else "real noise"
     print_tables(denoising_tables(rows), f"PGap: PSNR of the denoiser that learned from {taught} minus this one's.")

@@ -15,6 +15,7 @@ from nmflowgan_cli.evaluation.table1 import Averages, table1
 from nmflowgan_cli.metrics.noise import DEFINITIONS
 from nmflowgan_cli.report.remarks import remarks
 from nmflowgan_cli.report.tables import UNKNOWN, Cell, Number, Row, Table, interval, print_tables
+from nmflowgan_cli.text import shown
 
 PAGE_ONLY = ("std curve", "mean curve", "lag 2", "lag 3")
 TERMINAL_ONLY = ("curves", "|lags|")
@@ -205,7 +206,7 @@ def print_scores(
     """
     results = evaluation.results
     others = f"; {left_out} other pairs of the data are left out" if left_out else ""
-    print(f"compared with {stated(evaluation.origins)}{others}\n")  # noqa: T201 - first of all
+    print(shown(f"compared with {stated(evaluation.origins)}{others}") + "\n")  # noqa: T201 - first of all
     without = PAGE_ONLY if official else (*PAGE_ONLY, "official")
     tables = [_model_table(result, without, cells=cells) for result in results]
     if len(results) > 1:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from nmflowgan_cli import __version__
 from nmflowgan_cli.conditions import CAMERA_NAMES
-from nmflowgan_cli.errors import PictureError, UsageError
+from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.files import write_error
 from nmflowgan_cli.imaging import atomic_write
 
 PACKAGES = ("torch", "numpy", "matplotlib")
@@ -56,12 +57,12 @@ def render(template: str, origin: Origin, **values: Any) -> str:
 
 
 def write_report(path: Path, text: str) -> int:
-    """Write a page whole or not at all, and return its size in bytes; raises PictureError."""
-    content = text.encode()
+    """Write a page whole or not at all, and return its size in bytes; raises NmflowganError."""
+    content = text.encode(errors="backslashreplace")  # names may have bytes that are not UTF-8
     try:
         atomic_write(path, lambda file: file.write(content))
     except OSError as error:
-        raise PictureError(f"cannot write {path}: {error.strerror}") from None
+        raise write_error(path, error) from None
     return len(content)
 
 

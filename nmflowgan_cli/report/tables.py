@@ -9,6 +9,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as Grid
 
+from nmflowgan_cli.text import console as new_console
+
 
 @dataclass(frozen=True)
 class Number:
@@ -79,7 +81,7 @@ def plain_text(cell: Cell) -> str:
 
 def print_tables(tables: Sequence[Table], legend: str) -> None:
     """Print tables and their legend on stdout, within the width of the terminal (80 columns where it is none)."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = new_console()
     for table in tables:
         print_table(console, table)
         console.print()

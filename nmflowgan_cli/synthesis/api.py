@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.models.base import NoiseModel
+from nmflowgan_cli.notices import warnings_logged
 from nmflowgan_cli.randomness import picture_key
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.synthesis.condition_choice import choices
@@ -67,9 +68,10 @@ def load(name_or_path: str | Path = "sidd-lite", *, device: str = "auto", cache_
 
     `cache_dir`: the folder of fetched weights.
 
-    Terms that forbid some use are logged. Raises WeightsError for weights that do not exist or are damaged, UsageError
-    for a `device` that is not there.
+    Terms that forbid some use are logged, and so are warnings of libraries. Raises WeightsError for weights that do
+    not exist or are damaged, UsageError for a `device` that is not there.
     """
-    place = resolve_device(device)
-    weights = find_weights(str(name_or_path), cache_dir=cache_dir)
-    return CameraNoise(weights.load().to(place), place, weights.terms)
+    with warnings_logged():
+        place = resolve_device(device)
+        weights = find_weights(str(name_or_path), cache_dir=cache_dir)
+        return CameraNoise(weights.load().to(place), place, weights.terms)

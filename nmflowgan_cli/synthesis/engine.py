@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmflowgan_cli import runtime, tiling
+from nmflowgan_cli import interruption, runtime, tiling
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
 from nmflowgan_cli.imaging import Bytes
@@ -153,15 +153,17 @@ def _sampled(run: _Run, tile: int, batch: int, dtype: type[Pixel]) -> NDArray[Pi
     """The noisy picture from tiles that the lanes make in any order."""
     height, width, _ = run.source.rgb.shape
     noisy, done = np.empty(run.source.rgb.shape, dtype), 0
-    statistics = run.on_lane(run.model.statistics, lambda: _whole(run.source), run.code).result()
+    statistics = interruption.result(run.on_lane(run.model.statistics, lambda: _whole(run.source), run.code))
     groups = _batches(tiling.tiles(height, width, run.model.geometry, tile), batch)
     pending = [run.on_lane(_make, run, group, statistics, noisy) for group in groups]
     try:
         for future in pending:
-            done += future.result()
+            done += interruption.result(future)
             run.progress(done / (height * width))
     finally:
-        wait([future for future in pending if not future.cancel()])  # nothing writes to `noisy` after this
+        begun = [future for future in pending if not future.cancel()]
+        if not interruption.asked():
+            wait(begun)  # nothing writes to `noisy` after this
     return noisy
 
 

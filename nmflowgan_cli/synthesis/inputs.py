@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path, PurePath
 
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.imaging import FORMATS
+from nmflowgan_cli.files import kind
+from nmflowgan_cli.imaging import FORMATS, is_picture
 from nmflowgan_cli.journal import FILE_NAME, records
 from nmflowgan_cli.notices import notice
 
@@ -75,14 +76,14 @@ def _below(source: CleanPicture, folder: Path) -> CleanPicture:
 
 
 def _is_below(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))  # a link may lead back to itself
 
 
 def _named(text: str) -> list[CleanPicture]:
     path = Path(text)
-    if path.is_dir():
+    if kind(path) == "folder":
         return _folder(path, PurePath())
-    if path.exists():
+    if os.path.lexists(path):  # whatever it is: what cannot be read fails by itself, and the others are done
         return [CleanPicture(path, PurePath(path.name))]
     if glob.has_magic(text):
         return _pattern(text)
@@ -92,6 +93,8 @@ def _named(text: str) -> list[CleanPicture]:
 def _folder(folder: Path, prefix: PurePath) -> list[CleanPicture]:
     """The pictures below `folder`; names that begin with a dot are passed over."""
     paths = sorted(_walk(folder))
+    if not paths and _is_picture(folder):
+        return [CleanPicture(folder, prefix / folder.name)]
     if not paths:
         raise UsageError(f"folder {folder} holds no pictures", f"pictures end in {', '.join(FORMATS)}")
     return [_searched(path, folder, prefix) for path in paths]
@@ -118,6 +121,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (path for name in names if _is_picture(path := Path(root, name)))
+        yield from (path for name in folders if is_picture(path := Path(root, name)))  # named like one, and empty
 
 
 def _is_picture(path: Path) -> bool:
@@ -138,7 +142,7 @@ def _divided(path: Path) -> tuple[Path, PurePath]:
     parts = list(path.parts)
     fixed = Path(path.anchor)
     del parts[: len(fixed.parts)]
-    while parts and (not glob.has_magic(parts[0]) or (fixed / parts[0]).is_dir()):
+    while parts and (not glob.has_magic(parts[0]) or kind(fixed / parts[0]) == "folder"):
         fixed /= parts.pop(0)
     return fixed, PurePath(*parts)
 
@@ -151,9 +155,9 @@ def _listed(data: bytes, *, null: bool) -> list[CleanPicture]:
     sources: list[CleanPicture] = []
     for text in texts:
         path, relative = Path(text), _kept(text)
-        if not path.exists():
+        if not os.path.lexists(path):
             raise UsageError(f"{text}, listed on standard input, does not exist")
-        sources += _folder(path, relative) if path.is_dir() else [CleanPicture(path, relative)]
+        sources += _folder(path, relative) if kind(path) == "folder" else [CleanPicture(path, relative)]
     return sources
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nmflowgan_cli import __version__
 from nmflowgan_cli.files import difference, sha256
-from nmflowgan_cli.journal import DONE, append, records
+from nmflowgan_cli.journal import DONE, append, done_records, records
 from nmflowgan_cli.lock import unfinished
 from nmflowgan_cli.synthesis.plan import Job
 
@@ -52,9 +52,10 @@ class Manifest:
 
     path: Path
 
-    def append(self, record: Record) -> None:
-        """Add a record in one piece, so that several processes may write at once; raises NmflowganError."""
-        append(self.path, (self._moved(record).line() + "\n").encode(), "or use --no-manifest")
+    def append(self, *new: Record) -> None:
+        """Add records in one piece, so that several processes may write at once; raises NmflowganError."""
+        lines = "".join(self._moved(record).line() + "\n" for record in new)
+        append(self.path, lines.encode(), "or use --no-manifest")
 
     def finished(self, job: Job, *, seed: int, weights_sha256: str) -> bool:
         """Whether `job` was done with the same input, seed, condition and weights, and its output has those bytes."""
@@ -82,7 +83,9 @@ class Manifest:
 
     @cached_property
     def _last_done(self) -> dict[str, dict[str, object]]:
-        return {str(record.get("output")): record for record in records(self.path) if record.get("status") == DONE}
+        from nmflowgan_cli.data.pair_schema import PicturePlace
+
+        return {str(record["output"]): record for record in done_records(self.path, PicturePlace)}
 
     @cached_property
     def _last(self) -> dict[str, dict[str, object]]:

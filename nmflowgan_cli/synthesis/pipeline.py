@@ -7,16 +7,19 @@ Results come in the order of the jobs, and a picture that fails does not stop th
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, TypeVar
 
 import torch
 
-from nmflowgan_cli import files
+from nmflowgan_cli import files, interruption
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.origin import Origin
 from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError, PictureError
-from nmflowgan_cli.imaging import Bytes, read, refuse_unwritable, write
+from nmflowgan_cli.imaging import Bytes, memory, read, refuse_unwritable, write
+from nmflowgan_cli.imaging.memory import Room
 from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
@@ -110,18 +113,34 @@ def run(
     skip: Callable[[Job], bool] = lambda job: False,
     progress: JobProgress = lambda job, share: None,
 ) -> Generator[Item]:
-    """Make the noisy pictures, and yield the result of each, in the order of `jobs`.
+    """The results of `run_in_batches`, one by one."""
+    with closing(run_in_batches(jobs, sampler, workers=workers, skip=skip, progress=progress)) as batches:
+        for batch in batches:
+            yield from batch
 
-    `workers`: how many pictures are under way at a time. Jobs that `skip` holds for done are yielded as skipped.
+
+def run_in_batches(
+    jobs: Sequence[Job],
+    sampler: Sampler,
+    *,
+    workers: int = DEFAULT_WORKERS,
+    skip: Callable[[Job], bool] = lambda job: False,
+    progress: JobProgress = lambda job, share: None,
+) -> Generator[list[Item]]:
+    """Make the noisy pictures, and yield their results, in the order of `jobs`, as many at a time as there are.
+
+    `workers`: how many pictures are under way at a time, as far as memory has room for them. Jobs that `skip` holds
+    for done are yielded as skipped.
     When the generator is closed, pictures that are being written are finished and all others dropped.
     Raises DiskError where nothing more can be written, after the results of all jobs before.
     """
-    return in_order(
+    room = Room()
+    return in_batches(
         jobs,
-        lambda job, shared: _do(job, sampler, skip, shared, progress),
+        lambda job, shared: _do(job, sampler, skip, shared, progress, room),
         device=sampler.device,
         workers=workers,
-        ahead=2 * workers,
+        ahead=4 * workers,  # so many records are synced together where pictures are small
     )
 
 
@@ -133,31 +152,64 @@ def in_order(
     workers: int,
     ahead: int,
 ) -> Generator[_Result]:
+    """The results of `in_batches`, one by one."""
+    with closing(in_batches(items, work, device=device, workers=workers, ahead=ahead)) as batches:
+        for batch in batches:
+            yield from batch
+
+
+def in_batches(
+    items: Iterable[_Item],
+    work: Callable[[_Item, Executor], _Result],
+    *,
+    device: torch.device | str,
+    workers: int,
+    ahead: int,
+) -> Generator[list[_Result]]:
     """`work(item, lanes)` for every item, `workers` at a time on threads; results in the order of the items.
 
     `ahead`: how many results may wait to be taken. When the generator is closed, work that has begun is finished and
-    the rest dropped.
+    the rest dropped. After a signal the results that are there are yielded, and then KeyboardInterrupt is raised
+    without waiting for any other.
     """
     pool = ThreadPoolExecutor(max(workers, 1), "picture")
     try:
         with lanes(device) as shared:
             waiting: deque[Future[_Result]] = deque()
-            for item in items:
+            for item in takewhile(lambda _: not interruption.asked(), items):
                 waiting.append(pool.submit(work, item, shared))
                 if len(waiting) > ahead:
-                    yield waiting.popleft().result()
+                    yield _finished(waiting)
             while waiting:
-                yield waiting.popleft().result()
+                yield _finished(waiting)
+            interruption.check()
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=not interruption.asked(), cancel_futures=True)
 
 
-def _do(job: Job, sampler: Sampler, skip: Callable[[Job], bool], shared: Executor, progress: JobProgress) -> Item:
+def _finished(waiting: deque[Future[_Result]]) -> list[_Result]:
+    """The first result, when it is there, and those right after it that are there, too."""
+    results = [interruption.result(waiting.popleft())]
+    while waiting and waiting[0].done() and waiting[0].exception() is None:
+        results.append(waiting.popleft().result())
+    return results
+
+
+def _do(
+    job: Job,
+    sampler: Sampler,
+    skip: Callable[[Job], bool],
+    shared: Executor,
+    progress: JobProgress,
+    room: Room,
+) -> Item:
     """Read, sample and write one picture; an error that concerns this picture alone becomes its result."""
+    interruption.check()
     if skip(job):
         return Item(job, sampler.record(job, SKIPPED))
     try:
-        made, notes = _make(job, sampler, shared, progress)
+        with room.taken(memory(job.input)):
+            made, notes = _make(job, sampler, shared, progress)
     except DiskError:
         raise
     except NmflowganError as error:
@@ -183,6 +235,7 @@ def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -
     key = picture_key(sampler.seed, job.relative_path, job.repeat)
     noisy = sampler.sample(picture.rgb, job.condition, key, shared, lambda share: progress(job, share))
     extrapolated = sampler.model.extrapolated(picture.rgb, job.condition)
+    interruption.check()
     picture = replace(picture, rgb=noisy)  # the clean pixels are let go before encoding takes memory
     lost = write(job.output, picture)
     made = {"input_sha256": sha256_or_none(job.input), "extrapolated": extrapolated}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.files import sweep
+from nmflowgan_cli.files import kind, sweep
 from nmflowgan_cli.journal import FILE_NAME
 from nmflowgan_cli.lock import locked
 from nmflowgan_cli.synthesis.condition_choice import choices
@@ -114,7 +114,8 @@ def prepare(request: SynthesisRequest, vocabulary: Vocabulary) -> Prepared:
     sources = find_pictures(
         request.inputs, request.listed, null=request.null, relative_to=request.relative_to, without=request.output
     )
-    single = len(request.inputs) == 1 and request.inputs[0] != STDIN and Path(request.inputs[0]).is_file()
+    named = request.inputs[0]
+    single = len(request.inputs) == 1 and named != STDIN and os.path.lexists(named) and kind(named) != "folder"
     names = naming(request.output, single=single, format=request.format, repeats=request.repeats)
     planned = plan(sources, names, drawn, request.seed)
     jobs = share(planned, request.shard)

@@ -54,7 +54,7 @@ def run_fit(request: TrainingRequest, *, progress: Progress) -> TrainingOutcome:
     )
     make_folder(request.run, ELSEWHERE, TrainingError)
     with held(request.run):
-        save_weights(path, model.state_dict(), header)
+        save_weights(path, model.state_dict(), header, TrainingError)
         text = _card(header, request, seconds=monotonic() - began)
         write_whole(request.run / card.FILE, text.encode(), TrainingError)
     return TrainingOutcome(step=0, finished=True, interrupted=False, weights=path)

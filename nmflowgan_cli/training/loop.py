@@ -2,14 +2,10 @@
 
 import json
 import math
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 import torch
@@ -17,6 +13,8 @@ import torch
 from nmflowgan_cli.data.batches import Batch, BatchSource
 from nmflowgan_cli.errors import TrainingError
 from nmflowgan_cli.files import write_whole
+from nmflowgan_cli.interruption import asked, deferred
+from nmflowgan_cli.journal import append
 from nmflowgan_cli.training import distributed, state
 from nmflowgan_cli.training.learner import Learner, Metrics
 from nmflowgan_cli.training.monitor import Monitor, board
@@ -56,29 +54,6 @@ class TrainingOutcome:
     weights: Path | None = None
 
 
-class Interruption:
-    """Set by SIGINT or SIGTERM; the loop finishes its step and saves."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __call__(self, signum: int, frame: FrameType | None) -> None:
-        self.asked = True
-
-
-@contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """SIGINT and SIGTERM set the flag inside the context."""
-    interruption = Interruption()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, interruption) for number in signals]
-    try:
-        yield interruption
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
-
-
 def train(
     learner: Learner,
     recipe: Recipe,
@@ -93,40 +68,41 @@ def train(
     """Step `learner` through the recipe on batches of `source`, or as far as signals and the time limit allow.
 
     `settings`: what a resumed training must have in common with the one before, besides recipe and source.
-    Raises TrainingError where a loss is not a number (the last checkpoint stays), or nothing can be saved.
+    After a validation the state is saved before pictures and best weights, which a resumed training makes up for.
+    Raises TrainingError where a loss is not a number, TrainingError or DiskError where something cannot be written;
+    the last checkpoint stays.
     """
     rng, device = np.random.default_rng(seed), options.device
     parts = {**learner.parts, "monitor": monitor, **source.parts}
     settings = {**recipe.settings(), "seed": seed, **settings, **source.settings}
     step = state.restore(options.run, settings, parts, rng) if options.resume else 0
     deadline = time.monotonic() + options.time_limit
-    log_path = options.run / METRICS if distributed.leads() else Path(os.devnull)
-    if options.resume and distributed.leads():
-        _drop_later(log_path, step)
-    with (
-        interruptible() as interruption,
-        log_path.open("a", encoding="utf-8") as log,
-        board(options.run, wanted=options.tensorboard and distributed.leads()) as show,
-    ):
-        while step < recipe.steps and not distributed.any_of_them(interruption.asked or time.monotonic() >= deadline):
+    leads, saved = distributed.leads(), -1
+    if leads:  # also where a run before was cut off before it had saved anything
+        _drop_later(options.run / METRICS, step)
+        monitor.make_up(step)
+    with deferred(), board(options.run, wanted=options.tensorboard and leads) as show:
+        while step < recipe.steps and not distributed.any_of_them(asked() or time.monotonic() >= deadline):
             whole = source.batch(recipe.batch, rng)
             metrics = distributed.mean_metrics(learner.step(_to_device(distributed.part(whole), device), step))
             _refuse_nan(metrics, step, whole, options.run)
             step += 1
-            scores = monitor(step) if distributed.leads() else {}
+            scores = monitor(step) if leads else {}
             metrics |= scores
             progress(step, metrics)
-            if step % options.log_every == 0 or step == recipe.steps or scores:
+            if leads and (step % options.log_every == 0 or step == recipe.steps or scores):
                 show(step, metrics)
-                print(json.dumps({"step": step, **metrics}), file=log, flush=True)
-            if step % options.checkpoint_every == 0 and distributed.leads():
-                state.save(options.run, step, settings, parts, rng)
-        if distributed.leads():
+                append(options.run / METRICS, (json.dumps({"step": step, **metrics}) + "\n").encode())
+            if leads and (step % options.checkpoint_every == 0 or scores):
+                saved = state.save(options.run, step, settings, parts, rng)
+                monitor.write()
+        if leads and saved != step:
             state.save(options.run, step, settings, parts, rng)
-    finished = step == recipe.steps
+        finished = step == recipe.steps
+        interrupted = distributed.any_of_them(asked()) and not finished
     if finished:
         learner.finish(lambda: source.batch(recipe.batch, rng))
-    return TrainingOutcome(step, finished, distributed.any_of_them(interruption.asked))
+    return TrainingOutcome(step, finished, interrupted)
 
 
 def _drop_later(log: Path, step: int) -> None:

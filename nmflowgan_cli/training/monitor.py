@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from nmflowgan_cli.checkpoints.format import Header, save_weights
-from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.errors import TrainingError, UsageError
+from nmflowgan_cli.files import write_error
 from nmflowgan_cli.imaging import Picture, write
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.training.learner import Learner, Metrics
@@ -46,6 +47,7 @@ class Monitor:
         self.steps, self.validation, self.every = steps, validation, every
         self.best: Metrics = {}
         self.last: Metrics = {}
+        self._fake: Tensor | None = None
         self._seconds_before, self._began = 0.0, time.monotonic()
 
     @property
@@ -54,18 +56,42 @@ class Monitor:
         return self._seconds_before + time.monotonic() - self._began
 
     def __call__(self, step: int) -> Metrics:
-        """The scores after `step` steps, where it is time for them; else nothing."""
+        """The scores after `step` steps, where it is time for them; else nothing. Writes nothing, see `write`."""
         if self.validation is None or (step % self.every and step != self.steps):
             return {}
-        with self.learner.exported() as model:
-            fake = self.validation.synthesize(cast(NoiseModel, model), next(model.parameters()).device)
-            scores = self.validation.scores(fake)
-            self.last = {"step": step, **scores}
-            if self._is_best(step):
-                self.best = self.last
-                save_weights(self.run / BEST, model.state_dict(), self.described(self.best))
-        write_grid(self.run / GRIDS / f"{step:07}.png", self.validation, fake)
+        self._fake = self._made(self.validation)
+        scores = self.validation.scores(self._fake)
+        self.last = {"step": step, **scores}
+        if self._is_best(step):
+            self.best = self.last
         return scores
+
+    def write(self) -> None:
+        """Write the weights of the last validation, where they are the best, and its grid of pictures.
+
+        Raises TrainingError, PictureError or DiskError.
+        """
+        if self.validation is None or self._fake is None:
+            return
+        if self.best == self.last:
+            with self.learner.exported() as model:
+                save_weights(self.run / BEST, model.state_dict(), self.described(self.best), TrainingError)
+        write_grid(self._grid, self.validation, self._fake)
+        self._fake = None
+
+    def make_up(self, step: int) -> None:
+        """Write what a training that stopped right after saving `step` steps had not written; `write` ends with it."""
+        if self.validation is not None and self.last.get("step") == step and not self._grid.exists():
+            self._fake = self._made(self.validation)
+            self.write()
+
+    @property
+    def _grid(self) -> Path:
+        return self.run / GRIDS / f"{self.last['step']:07}.png"
+
+    def _made(self, validation: Validation) -> Tensor:
+        with self.learner.exported() as model:
+            return validation.synthesize(cast(NoiseModel, model), next(model.parameters()).device)
 
     def described(self, scores: Metrics) -> Header:
         """The header of weights with these scores."""
@@ -109,10 +135,13 @@ def board(run: Path, *, wanted: bool) -> Iterator[Callable[[int, Mapping[str, fl
     require_tensorboard()
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(run / "tensorboard")) as writer:
+    try:
+        with SummaryWriter(str(run / "tensorboard")) as writer:
 
-        def show(step: int, metrics: Mapping[str, float]) -> None:
-            for name, value in metrics.items():
-                writer.add_scalar(name, value, step)
+            def show(step: int, metrics: Mapping[str, float]) -> None:
+                for name, value in metrics.items():
+                    writer.add_scalar(name, value, step)
 
-        yield show
+            yield show
+    except OSError as error:  # its thread writes; all other files of a training have errors of their own
+        raise write_error(run / "tensorboard", error, TrainingError) from None

@@ -169,7 +169,7 @@ def export(learner: Learner, recipe: Recipe, monitor: Monitor, title: str, *, co
     """Write the model as a weights file, and its card beside it; `title` opens the card."""
     header, path = monitor.described(monitor.last), monitor.run / WEIGHTS
     with learner.exported() as model:
-        save_weights(path, model.state_dict(), header)
+        save_weights(path, model.state_dict(), header, TrainingError)
     text = card.card(header, recipe, title, command=command, seed=seed, seconds=monitor.seconds, best=monitor.best)
     write_whole(monitor.run / card.FILE, text.encode(), TrainingError)
     return path

@@ -20,7 +20,7 @@ from nmflowgan_cli.files import sha256
 from nmflowgan_cli.synthesis.weights import _knowing
 
 CONTENT = bytes(range(256)) * 400
-FIELDS = {"size": len(CONTENT), "terms": "any", "url": None, "camera_names": {"X1": "Xylo Eins"}}
+FIELDS = {"terms": "any", "url": None, "camera_names": {"X1": "Xylo Eins"}}
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -63,7 +63,13 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, cameras in (("one", {"IP": [100, 800], "S6": [100]}), ("two", {"S6": [100], "G4": [100], "X1": [50]})):
         path = folder / f"{name}.safetensors"
         path.write_bytes(CONTENT + name.encode())
-        facts = {"name": name, "file": path.name, "sha256": sha256(path), "cameras": cameras}
+        facts = {
+            "name": name,
+            "file": path.name,
+            "sha256": sha256(path),
+            "cameras": cameras,
+            "size": path.stat().st_size,
+        }
         entries.append({**FIELDS, **facts})
     (folder / "registry.json").write_text(json.dumps({"weights": entries}))
     known = hub.read_registry(folder / "registry.json")
@@ -153,10 +159,17 @@ def test_offline_forbids_downloads_but_not_packaged_weights(source, tmp_path, mo
     assert not (tmp_path / "other").exists()
 
 
-def test_an_unwritable_cache_names_the_variable(source, tmp_path):
+def test_without_a_cache_packaged_weights_are_used_where_they_lie(source, tmp_path):
     (tmp_path / "file").write_text("in the way")
+    assert hub.resolve("one", cache_dir=tmp_path / "file" / "cache") == source / "one.safetensors"
     with pytest.raises(WeightsError, match="NMFLOWGAN_CACHE"):
-        hub.resolve("one", cache_dir=tmp_path / "file" / "cache")
+        hub.install(hub.registry().entry("one"), hub.registry(), tmp_path / "file" / "cache")
+
+
+def test_a_damaged_cache_that_cannot_be_written_is_not_used(source, tmp_path):
+    cache = tmp_path / "cache"
+    (cache / "one.safetensors").mkdir(parents=True)
+    assert hub.resolve("one", cache_dir=cache) == source / "one.safetensors"
 
 
 def test_a_full_disk_leaves_nothing_in_the_cache(source, own_cache):
@@ -165,7 +178,7 @@ def test_a_full_disk_leaves_nothing_in_the_cache(source, own_cache):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, usual[1]))
     try:
         with pytest.raises(WeightsError, match=r"cannot write to the cache .*: File too large"):
-            hub.resolve("one")
+            hub.install(hub.registry().entry("one"), hub.registry())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
     assert list(own_cache.iterdir()) == []

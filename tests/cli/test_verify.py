@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import photograph
@@ -76,20 +78,57 @@ def test_an_input_that_is_gone_or_changed_is_named() -> None:
     ]
 
 
-@pytest.mark.parametrize("container", CONTAINERS)
-def test_pairs_of_every_container(container: str) -> None:
-    given = ("make-pairs", "clean", *CONDITION, "--patch", 20, "--container", container, "-o", "pairs")
-    assert call(*given).returncode == 0
+def contents(folder: str) -> dict[str, bytes]:
+    """Every file but the journal, to which a repair adds records, and the lock files of databases."""
+    paths = [path for path in Path(folder).rglob("*") if path.is_file()]
+    return {str(path): path.read_bytes() for path in paths if path.name not in ("manifest.jsonl", "lock.mdb")}
+
+
+def outputs_of(record: dict[str, Any]) -> list[Path]:
+    paths = [Path("pairs", record[name]) for name in ("file", "clean", "noisy") if name in record]
+    return [path / "data.mdb" if path.is_dir() else path for path in paths]
+
+
+@pytest.mark.parametrize("container", [*CONTAINERS, "restormer", "sidd", "nafnet.lmdb"])
+def test_pairs_of_every_container_are_made_again(container: str) -> None:
+    """What is deleted, cut off or changed has the bytes of the first run after the repair, and nothing else changes."""
+    asked = ("--container", container) if container in CONTAINERS else ("--layout", container.split(".")[0])
+    asked = (*asked, "--container", "lmdb") if container.endswith("lmdb") else asked
+    given = ("make-pairs", "clean", *CONDITION, "--patch", 20, "--shard-size", 6, *asked, "-o", "pairs")
+    assert call(*given, "--repeats", 2, "--val-share", 0.4).returncode == 0
+    first = contents("pairs")
     assert call("verify", "pairs").returncode == 0
-    last = json.loads(Path("pairs/manifest.jsonl").read_text().splitlines()[-1])
-    path = Path("pairs", last.get("file", last.get("noisy")))
-    if path.is_dir():
-        path = path / "data.mdb"
-    path.write_bytes(path.read_bytes()[:100])
+    records = [json.loads(line) for line in Path("pairs/manifest.jsonl").read_text().splitlines()]
+    cut, gone = outputs_of(records[0])[-1], outputs_of(records[-1])[0]
+    for path in (cut, gone):
+        assert str(path) in first
+    cut.write_bytes(first[str(cut)][: len(first[str(cut)]) // 2])
+    gone.unlink()
+    assert call("verify", "pairs").returncode == 3
+    found = call("verify", "pairs", "--repair")
+    assert (found.returncode, found.stdout) == (0, ""), found.stderr
+    assert found.stderr.endswith(", all as recorded\n")
+    assert contents("pairs") == first
+
+
+def test_real_pairs_are_cut_again_and_a_changed_input_is_named() -> None:
+    assert call("synthesize", "clean", *CONDITION, "-o", "noisy").returncode == 0
+    rows = [f"clean/{name}.{kind},noisy/{name}.png,IP,400" for name, kind in (("a", "png"), ("b", "jpg"))]
+    Path("real.csv").write_text("\n".join(["clean,noisy,camera,iso", *rows]))
+    assert call("make-pairs", "real.csv", "--patch", 20, "-o", "pairs").returncode == 0
+    first = contents("pairs")
+    for path in Path("pairs/train/noisy").iterdir():
+        path.write_bytes(b"other")
+    write(Path("noisy/b.png"), Picture(photograph(41, 41, 9)))
     found = call("verify", "pairs", "--repair")
     assert found.returncode == 3
-    assert "--resume" in found.stderr
-    assert all(line.startswith(("altered: ", "missing: ")) for line in found.stdout.splitlines())
+    [line, *_] = found.stderr.splitlines()
+    assert re.fullmatch(r"error: cannot make pairs/train/noisy/\w+.png again: its input noisy/b.png has changed", line)
+    left = found.stdout.splitlines()
+    assert left
+    assert all(re.match(r"altered: train/noisy/\w*b_s", text) for text in left)
+    after = contents("pairs")
+    assert {path for path in first if after[path] != first[path]} == {f"pairs/{text.split()[1]}" for text in left}
 
 
 @pytest.mark.parametrize("make", ["synthesize", "make-pairs"])

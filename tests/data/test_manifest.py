@@ -86,7 +86,7 @@ def test_a_wrong_line_of_json_is_named(folder):
     with pytest.raises(UsageError, match="line 1: not JSON"):
         read_pairs(folder / "list.jsonl")
     (folder / "list.jsonl").write_text("[1]\n")
-    with pytest.raises(UsageError, match="line 1: expected an object"):
+    with pytest.raises(UsageError, match="line 1: Expected `object`"):
         read_pairs(folder / "list.jsonl")
 
 

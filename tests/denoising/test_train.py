@@ -1,8 +1,11 @@
 """Reference models and denoisers in training: what they see, what they remember, and what they leave behind."""
 
+import errno
 import json
+import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.denoising.noise import PatchNoise, open_noise
 from nmflowgan_cli.denoising.recipe import lite, paper
 from nmflowgan_cli.denoising.train import fresh_learner, run_denoiser
-from nmflowgan_cli.errors import ConditionError, TrainingError, UsageError, WeightsError
+from nmflowgan_cli.errors import ConditionError, DiskError, TrainingError, UsageError, WeightsError
 from nmflowgan_cli.models.gaussian import fit_awgn, level_moments
 from nmflowgan_cli.training.fitting import run_fit
 from nmflowgan_cli.training.run import TrainingRequest
@@ -117,6 +120,28 @@ def test_an_interrupted_training_goes_on_to_what_the_straight_one_gives(data, tm
     first, second = states(straight.weights, parts.weights)
     for name, tensor in first.items():
         assert torch.equal(tensor, second[name]), name
+
+
+@pytest.mark.parametrize("name", ["checkpoint.pt", "metrics.jsonl", "model.safetensors", "card.md"])
+def test_a_denoiser_goes_on_after_a_full_disk(data, tmp_path, monkeypatch, name):
+    """No file of that name can be brought to the disk in the first run."""
+    straight, sync = train(data, tmp_path / "straight", noise="awgn"), os.fsync
+
+    def full(descriptor):
+        if name in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    run = tmp_path / "parts"
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(DiskError, match=f"cannot write .*{name}: No space left on device"):
+            train(data, run, noise="awgn")
+    assert not list(run.rglob("*.part"))
+    resumed = train(data, run, noise="awgn", resume=True)
+    first, second = states(straight.weights, resumed.weights)
+    assert all(torch.equal(tensor, second[key]) for key, tensor in first.items())
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 1
 
 
 def test_the_weights_tell_how_they_were_trained(data, tmp_path):

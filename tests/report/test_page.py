@@ -4,7 +4,7 @@ import pytest
 from html_reader import ODD, Reader
 from jinja2 import UndefinedError
 
-from nmflowgan_cli.errors import PictureError
+from nmflowgan_cli.errors import NmflowganError
 from nmflowgan_cli.report.page import Origin, full_name, render, write_report
 
 ORIGIN = Origin("x --name '</script>'", "2024-02-29 12:00 UTC", {"definitions": {ODD: "</script> & more"}})
@@ -29,7 +29,7 @@ def test_the_file_appears_whole_or_not_at_all(tmp_path):
     assert write_report(path, "\u00e9") == path.stat().st_size == 2
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     (tmp_path / "file").write_text("")
-    with pytest.raises(PictureError, match="cannot write"):
+    with pytest.raises(NmflowganError, match="cannot write"):
         write_report(tmp_path / "file" / "r.html", "text")
 
 

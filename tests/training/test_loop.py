@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from nmflowgan_cli.checkpoints.build import load_model
 from nmflowgan_cli.checkpoints.format import Header, read_header
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.simulate import Simulator, load_clean, random_crop, vary_exposure
-from nmflowgan_cli.errors import TrainingError, UsageError
+from nmflowgan_cli.errors import DiskError, TrainingError, UsageError
 from nmflowgan_cli.models import bayer
 from nmflowgan_cli.training import state
 from nmflowgan_cli.training.loop import RunOptions
@@ -220,12 +221,14 @@ def test_a_full_disk_keeps_the_checkpoint_before(source, tmp_path, monkeypatch):
     run(source, chosen, options(tmp_path / "run"))
     before = (tmp_path / "run" / state.FILE).read_bytes()
 
-    def full(content, path):
-        path.write_bytes(b"half")
+    real = Path.write_bytes
+
+    def full(path, content):
+        real(path, content[: len(content) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(TrainingError, match="No space left"):
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DiskError, match=r"checkpoint.pt: No space left on device \(make room\)"):
         state.save(tmp_path / "run", 1, {}, {}, np.random.default_rng())
     assert (tmp_path / "run" / state.FILE).read_bytes() == before
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [

@@ -1,6 +1,9 @@
 """Validation: it sees the same patches each time, it changes nothing, and the best weights are kept."""
 
+import errno
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from nmflowgan_cli.checkpoints.format import Header, read_header
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.simulate import Simulator
-from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.errors import DiskError, UsageError
 from nmflowgan_cli.models.base import Geometry, NoiseModel
 from nmflowgan_cli.training import monitor
 from nmflowgan_cli.training.card import card
@@ -65,6 +68,46 @@ def test_validation_changes_nothing_and_a_resumed_run_equals_the_straight_one(so
     assert same_weights(tmp_path / "straight" / "best.safetensors", tmp_path / "parts" / "best.safetensors")
     assert lines(tmp_path / "straight") == lines(tmp_path / "parts")
     assert [line["step"] for line in lines(tmp_path / "blind")] == [12]
+
+
+@pytest.mark.parametrize(
+    ("name", "time", "kept"),
+    [
+        ("checkpoint.pt", 2, 2),
+        ("checkpoint.pt", 5, 8),
+        ("best.safetensors", 1, 8),
+        ("best.safetensors", 2, 10),
+        ("0000004.png", 1, 4),
+        ("0000012.png", 1, 12),
+        ("metrics.jsonl", 4, 6),
+    ],
+)
+def test_a_disk_that_is_full_for_a_while_costs_an_interval_at_most(source, tmp_path, monkeypatch, name, time, kept):
+    """The `time`th synchronisation of a file of that name fails; `kept`: steps that the checkpoint then holds."""
+    straight = run(source, tmp_path / "straight")
+    seen, sync = 0, os.fsync
+
+    def full(descriptor):
+        nonlocal seen
+        if name in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            seen += 1
+            if seen == time:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    place = tmp_path / "parts"
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(DiskError, match=f"cannot write .*{name}: No space left on device"):
+            run(source, place)
+    assert torch.load(place / "checkpoint.pt", weights_only=True)["step"] == kept
+    assert not list(place.rglob("*.part"))
+    resumed = run(source, place, resume=True)
+    assert same_weights(straight.weights, resumed.weights)
+    assert same_weights(tmp_path / "straight" / "best.safetensors", place / "best.safetensors")
+    assert lines(tmp_path / "straight") == lines(place)
+    grids = [sorted((each / "grids").iterdir()) for each in (tmp_path / "straight", place)]
+    assert [path.read_bytes() for path in grids[0]] == [path.read_bytes() for path in grids[1]]
 
 
 def test_the_best_of_the_second_half_of_the_game_is_kept(source, tmp_path):

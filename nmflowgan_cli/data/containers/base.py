@@ -2,7 +2,8 @@
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -14,9 +15,13 @@ from PIL import Image, UnidentifiedImageError
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.layouts import Label
 from nmflowgan_cli.data.origin import Origin, origin_of
-from nmflowgan_cli.errors import PictureError, UsageError
+from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError
 from nmflowgan_cli.files import digest
 from nmflowgan_cli.imaging import Bytes, encode_png
+from nmflowgan_cli.schemas import SchemaError, converted, reason
+
+LARGEST_RATIO, SMALL = 100, 2**24
+"""Uncompressed bytes for each byte of a file, and those that any file may have besides."""
 
 
 @dataclass(frozen=True)
@@ -129,33 +134,56 @@ class EncodedPair:
 
     def load(self) -> tuple[Bytes, Bytes]:
         """The clean and the noisy patch, each (H, W, 3) uint8 RGB; PictureError for a damaged one."""
-        clean, noisy = (decode_png(data, self.name) for data in self.read())
-        if not clean.shape[:2] == noisy.shape[:2] == self.sides:
-            raise PictureError(f"{self.name}: the patches are not of {self.sides[1]}x{self.sides[0]} pixels")
+        clean, noisy = (decode_png(data, self.name, self.sides) for data in self.read())
         return clean, noisy
 
 
-def decode_png(data: bytes, name: str) -> Bytes:
-    """The pixels (H, W, 3) uint8 RGB of a PNG file in memory; PictureError naming the pair for a damaged one."""
+def decode_png(data: bytes, name: str, sides: tuple[int, int] | None = None) -> Bytes:
+    """The pixels (H, W, 3) uint8 RGB of a PNG file in memory; PictureError naming the pair for a damaged one.
+
+    `sides`: height and width that it must have, judged before it is decoded.
+    """
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if sides not in (None, (image.height, image.width)):
+                raise PictureError(f"{name}: the patches are not of {sides[1]}x{sides[0]} pixels")
             return np.asarray(image.convert("RGB"))
+    except PictureError:
+        raise
     except UnidentifiedImageError:
         raise PictureError(f"{name} is damaged: it is not a PNG file") from None
     except Exception as error:  # noqa: BLE001 - Pillow raises many kinds for a damaged file
-        raise PictureError(f"{name} is damaged: {' '.join(str(error).split())[:120]}") from None
+        raise PictureError(f"{name} is damaged: {reason(error)}") from None
+
+
+@contextmanager
+def damage_named(path: Path, kind: str) -> Iterator[None]:
+    """Whatever a library raises for a damaged file of this kind, as a UsageError that names the file."""
+    try:
+        yield
+    except NmflowganError:
+        raise
+    except Exception as error:  # noqa: BLE001 - libraries raise many kinds for a damaged file
+        raise UsageError(f"{path} is not {kind}, or is damaged: {reason(error)}") from None
+
+
+def refuse_bomb(path: Path, size: int, what: str = "its arrays") -> None:
+    """Raise UsageError where a file claims to hold far more bytes than it has: compression of pictures is no such."""
+    limit = LARGEST_RATIO * path.stat().st_size + SMALL
+    if size > limit:
+        raise UsageError(f"{path} is damaged: {what} claim {size} bytes of a file of {path.stat().st_size}")
 
 
 def pair_of(facts: Mapping[str, Any], name: str, read: Callable[[], tuple[bytes, bytes]]) -> EncodedPair:
     """The pair that `facts` describe, see `pairs.make.facts`; UsageError where one of them is missing or wrong."""
+    from nmflowgan_cli.data.pair_schema import PairFacts
+
     try:
-        condition = Condition(str(facts["camera"]), int(facts["iso"]))
-        sides = int(facts["height"]), int(facts["width"])
-        scene, split = str(facts["scene"]), str(facts["split"])
-        origin = origin_of(facts)
-    except (KeyError, ValueError, TypeError) as error:
-        raise UsageError(f"{name} is not a pair of make-pairs: {type(error).__name__} {error}") from None
-    return EncodedPair(condition, scene, split, name, origin, sides, read)
+        found: PairFacts = converted(dict(facts), PairFacts)
+    except SchemaError as error:
+        raise UsageError(f"{name} is not a pair of make-pairs: {error}") from None
+    condition, sides = Condition(found.camera, found.iso), (found.height, found.width)
+    return EncodedPair(condition, found.scene, found.split, name, origin_of(facts), sides, read)
 
 
 def require(module: str, extra: str) -> Any:

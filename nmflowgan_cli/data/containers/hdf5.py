@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmflowgan_cli.conditions import CAMERA_NAMES, Condition
-from nmflowgan_cli.data.containers.base import FileContainer, Sample, Volume, require
+from nmflowgan_cli.data.containers.base import FileContainer, Sample, Volume, damage_named, refuse_bomb, require
 from nmflowgan_cli.data.folders import part_of
 from nmflowgan_cli.data.layouts import Label
 from nmflowgan_cli.data.manifest import pair_origin
@@ -35,8 +35,8 @@ OFFICIAL_ISOS = (100, 400, 800, 1600, 3200)
 PARTS = {"train": "train", "val": "test"}
 """What the authors call the parts of a division."""
 BRIGHTNESS = ("L", "N", "H")
-BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
-"""What h5py raises for damaged files, and for groups where arrays should be."""
+LARGEST_ATTRIBUTE = 1024
+"""Bytes."""
 
 
 class HDF5Container(FileContainer):
@@ -116,11 +116,11 @@ class PatchStack:
 
     def load(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The clean and the noisy patches, each (N, H, W, 3) uint8 RGB; UsageError for a damaged file."""
-        try:
-            with require("h5py", "hdf5").File(self.path) as file:
-                clean, noisy = (np.stack([file[group][key][()] for key in self.keys]) for group in ("clean", "noisy"))
-        except BROKEN as error:
-            raise UsageError(f"{self.path} is damaged: {' '.join(str(error).split())[:120]}") from None
+        with damage_named(self.path, "an HDF5 file"), require("h5py", "hdf5").File(self.path) as file:
+            refuse_bomb(self.path, 6 * len(self.keys) * self.side[0] * self.side[1])
+            clean, noisy = (
+                np.stack([_patch(file, group, key, self.side)[()] for key in self.keys]) for group in ("clean", "noisy")
+            )
         return clean.transpose(0, 2, 3, 1), noisy.transpose(0, 2, 3, 1)
 
 
@@ -130,13 +130,11 @@ def read_hdf5(path: Path, root: Path) -> Iterator[PatchStack]:
     `split` is "val" below a folder named "test" or "val", else "train". Raises UsageError for a file that is damaged
     or not in the layout, and where h5py is missing.
     """
-    try:
-        with require("h5py", "hdf5").File(path) as file:
-            keys, side = _keys(file, path), _side(file, path)
-            config, stated = dict(file["config"].attrs), dict(file.attrs)
-    except BROKEN as error:
-        raise UsageError(f"{path} is not an HDF5 file, or is damaged: {' '.join(str(error).split())[:100]}") from None
-    condition, relative = _condition(config, path), path.relative_to(root)
+    with damage_named(path, "an HDF5 file"), require("h5py", "hdf5").File(path) as file:
+        keys, side = _keys(file, path), _side(file, path)
+        config, stated = _attributes(file["config"]), _attributes(file)
+        condition = _condition(config, path)
+    relative = path.relative_to(root)
     instance = _instance(config, condition)
     origin = origin_of(stated) if "noise" in stated else pair_origin(path, instance)
     scene = _scene_number(config, path.stem) if instance is None else instance.name
@@ -154,7 +152,7 @@ def _instance(config: Mapping[str, Any], condition: Condition) -> SceneInstance 
         return SceneInstance(
             number, scene, condition, shutter, temperature, BRIGHTNESS[int(config["illuminant-brightness-code"])]
         )
-    except (KeyError, ValueError, TypeError, IndexError):
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
@@ -162,18 +160,22 @@ def _scene_number(config: Mapping[str, Any], unknown: str) -> str:
     """The scene as SIDD's names write it; `unknown` where it is missing or wrong."""
     try:
         return f"{int(config['scene-number']):03d}"
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return unknown
 
 
 def _keys(file: Any, path: Path) -> tuple[str, ...]:
     """The names of the patches, in the order of their numbers; UsageError where clean and noisy differ."""
-    missing = [group for group in ("clean", "noisy", "config") if group not in file]
+    hard = require("h5py", "hdf5").HardLink
+    groups = ("clean", "noisy", "config")
+    missing = [group for group in groups if not isinstance(file.get(group, getlink=True), hard)]
     if missing:
         raise UsageError(f"{path} has no group {missing[0]!r}", "expected clean/<k>, noisy/<k> and config")
     clean, noisy = set(file["clean"]), set(file["noisy"])
     if clean != noisy:
-        raise UsageError(f"{path}: patch {min(clean ^ noisy)!r} has no partner", "clean/<k> and noisy/<k> are a pair")
+        raise UsageError(
+            f"{path}: patch {min(clean ^ noisy, key=str)!r} has no partner", "clean/<k> and noisy/<k> are a pair"
+        )
     if not clean:
         raise UsageError(f"{path} holds no patches")
     return tuple(sorted(clean, key=lambda key: (len(key), key)))
@@ -181,17 +183,38 @@ def _keys(file: Any, path: Path) -> tuple[str, ...]:
 
 def _side(file: Any, path: Path) -> tuple[int, int]:
     first = min(file["clean"])
-    shapes = {file[group][first].shape for group in ("clean", "noisy")}
-    shape = shapes.pop()
-    if shapes or len(shape) != 3 or shape[0] != 3 or file["clean"][first].dtype != np.uint8:
+    shape = file["clean"][first].shape
+    if len(shape) != 3:
         raise UsageError(f"{path}: patch {first!r} is not a pair of uint8 patches (3, H, W)")
+    for group in ("clean", "noisy"):
+        _patch(file, group, first, shape[1:])
     return shape[1], shape[2]
+
+
+def _patch(file: Any, group: str, key: str, side: tuple[int, int]) -> Any:
+    """The dataset of a patch, within this file and not read yet; UsageError for anything else, and for a bomb."""
+    h5py, path = require("h5py", "hdf5"), Path(file.filename)
+    if not isinstance(file[group].get(key, getlink=True), h5py.HardLink):
+        raise UsageError(f"{path}: patch {key!r} is a link, which is not followed")
+    found = file[group][key]
+    if not isinstance(found, h5py.Dataset) or found.shape != (3, *side) or found.dtype != np.uint8 or 0 in side:
+        raise UsageError(f"{path}: patch {key!r} is not a pair of uint8 patches (3, H, W)")
+    if found.is_virtual or found.external:
+        raise UsageError(f"{path}: patch {key!r} lies in another file, which is not opened")
+    refuse_bomb(path, max(int(np.prod(found.shape)), int(np.prod(found.chunks or (0,)))), f"patch {key!r} and others")
+    return found
+
+
+def _attributes(node: Any) -> dict[str, Any]:
+    """The attributes of a file or group that are single small values."""
+    small = [name for name in node.attrs if node.attrs.get_id(name).get_storage_size() <= LARGEST_ATTRIBUTE]
+    return {name: node.attrs[name] for name in small}
 
 
 def _condition(config: Mapping[str, Any], path: Path) -> Condition:
     try:
         code, iso = config["smartphone-code"], int(config["ISO-level"])
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise UsageError(f"{path}: config lacks camera and ISO: {error}", "smartphone-code and ISO-level") from None
     text = code.decode() if isinstance(code, bytes) else str(code)
     if text.isdecimal() and int(text) < len(OFFICIAL_CAMERAS):

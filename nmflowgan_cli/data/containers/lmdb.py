@@ -4,6 +4,8 @@ Values are PNG files. meta_info.txt in each database lists the keys as `key.png 
 https://github.com/XPixelGroup/BasicSR, basicsr/utils/lmdb_util.py and basicsr/data/data_util.py.
 """
 
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,18 +13,28 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any
 
-from nmflowgan_cli.data.containers.base import Container, EncodedPair, Sample, Volume, pair_of, require
+from nmflowgan_cli.data.containers.base import Container, EncodedPair, Sample, Volume, damage_named, pair_of, require
 from nmflowgan_cli.data.layouts import Label, Layout
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.files import write_whole
 from nmflowgan_cli.imaging import PNG_OPTIONS
-from nmflowgan_cli.journal import DONE, records
+from nmflowgan_cli.journal import done_records
 
 FIRST_MAP = 2**26
 """Bytes of address space a database begins with; it doubles when it is full."""
 META_INFO = "meta_info.txt"
 DATABASE_SUFFIX = ".lmdb"
 """Of the folders in records, see `Layout.database_paths`."""
+WALK = """
+import sys, lmdb
+try:
+    with lmdb.open(sys.argv[1], readonly=True, lock=False, create=False) as database:
+        for key, value in database.begin(buffers=True).cursor():
+            value[:1].tobytes(), value[-1:].tobytes()
+except lmdb.Error:
+    pass  # the caller meets and names it
+"""
+"""Program that looks at every key and both ends of every value of a database."""
 _ONE = Lock()
 """A process may open a database once only, and opening takes no time to speak of."""
 
@@ -81,7 +93,8 @@ class LMDBContainer(Container):
             try:
                 with database.begin(write=True) as writing:
                     for key, value in values.items():
-                        writing.put(key.encode(), value)
+                        if writing.get(key.encode()) != value:  # a repair leaves the bytes of a whole database alone
+                            writing.put(key.encode(), value)
             except self.lmdb.MapFullError:
                 database.set_mapsize(2 * database.info()["map_size"])
             else:
@@ -101,14 +114,16 @@ def read_lmdb(journal: Path) -> list[EncodedPair]:
 
     Raises UsageError for a database that is missing or damaged, and where lmdb is missing.
     """
-    last = {(str(record.get("split")), str(record.get("key"))): record for record in records(journal)}
-    done = [record for _, record in sorted(last.items()) if record.get("status") == DONE]
-    incomplete = [name for record in done for name in ("key", "clean", "noisy") if name not in record]
-    if incomplete:
-        raise UsageError(f"{journal} has a record without {incomplete[0]}", "expected the journal of make-pairs")
+    from nmflowgan_cli.data.pair_schema import PairPlaces
+
+    last = {(record["split"], record["key"]): record for record in done_records(journal, PairPlaces)}
+    done = [record for _, record in sorted(last.items())]
+    if not all("clean" in record and "noisy" in record for record in done):
+        raise UsageError(f"{journal} has a record without clean and noisy", "expected the journal of make-pairs")
     for path in dict.fromkeys(str(record[side]) for record in done for side in ("clean", "noisy")):
-        with _reading(journal.parent / path):
-            pass  # damage is found before the work
+        _refuse_fatal(journal.parent / path)  # damage is found before the work
+        with reading(journal.parent / path):
+            pass
     return [_recorded(record, journal.parent) for record in done]
 
 
@@ -122,7 +137,7 @@ def _recorded(record: Mapping[str, Any], root: Path) -> EncodedPair:
 
 
 def _value(path: Path, key: str) -> bytes:
-    with _reading(path) as database, database.begin() as transaction:
+    with reading(path) as database, database.begin() as transaction:
         value = transaction.get(key.encode())
     if value is None:
         raise UsageError(f"{path} holds no {key}, which its journal lists", "make it again with --resume")
@@ -130,15 +145,16 @@ def _value(path: Path, key: str) -> bytes:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[Any]:
+def reading(path: Path) -> Iterator[Any]:
     """The open database; UsageError where it is missing or damaged, and where lmdb is missing."""
     lmdb = require("lmdb", "lmdb")
-    try:
-        with _ONE, lmdb.open(str(path), readonly=True, lock=False, create=False) as database:
-            _refuse_cut_off(path, database)
-            yield database
-    except lmdb.Error as error:
-        raise UsageError(f"{path} is not a database, or is damaged: {error}") from None
+    with (
+        damage_named(path, "a database"),
+        _ONE,
+        lmdb.open(str(path), readonly=True, lock=False, create=False) as opened,
+    ):
+        _refuse_cut_off(path, opened)
+        yield opened
 
 
 def _refuse_cut_off(path: Path, database: Any) -> None:
@@ -147,3 +163,11 @@ def _refuse_cut_off(path: Path, database: Any) -> None:
     found = (path / "data.mdb").stat().st_size
     if found < wanted:
         raise UsageError(f"{path} is damaged: {found} bytes of {wanted}", "make it again")
+
+
+def _refuse_fatal(path: Path) -> None:
+    """Raise UsageError for a database whose pages point astray: LMDB follows them, and that may kill a process."""
+    walk = [sys.executable, "-c", WALK, str(path)]
+    done = subprocess.run(walk, stderr=subprocess.PIPE, timeout=600, check=False)  # noqa: S603 - a program of our own
+    if done.returncode < 0:
+        raise UsageError(f"{path} is damaged: reading it ends in signal {-done.returncode}", "make it again")

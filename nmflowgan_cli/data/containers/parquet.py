@@ -9,7 +9,16 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from nmflowgan_cli.data.containers.base import EncodedPair, FileContainer, Sample, Volume, pair_of, require
+from nmflowgan_cli.data.containers.base import (
+    EncodedPair,
+    FileContainer,
+    Sample,
+    Volume,
+    damage_named,
+    pair_of,
+    refuse_bomb,
+    require,
+)
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.files import replacing
 
@@ -17,6 +26,8 @@ SUFFIX = ".parquet"
 TEXTS = ("key", "camera", "scene", "split", "relative_path", "noise", "weights_sha256")
 NUMBERS = ("iso", "repeat", "top", "left", "height", "width", "frame", "seed")
 PICTURES = ("clean", "noisy")
+LEAST_ROW = 2**13
+"""Bytes of memory that the facts of a pair take, about."""
 
 
 class ParquetContainer(FileContainer):
@@ -83,10 +94,15 @@ def _row_group(path: Path, group: int) -> list[dict[str, bytes]]:
 @contextmanager
 def _reading(path: Path) -> Iterator[Any]:
     """The open file; whatever pyarrow finds wrong with it becomes a UsageError."""
-    parquet, arrow = require("pyarrow.parquet", "parquet"), require("pyarrow", "parquet")
-    try:
-        with parquet.ParquetFile(path) as file:
-            yield file
-    except (arrow.ArrowException, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or ["?"])[0][:120]
-        raise UsageError(f"{path} is not a Parquet file, or is damaged: {reason}") from None
+    parquet = require("pyarrow.parquet", "parquet")
+    with damage_named(path, "a Parquet file"), parquet.ParquetFile(path) as file:
+        _refuse_sizes(path, file.metadata)
+        yield file
+
+
+def _refuse_sizes(path: Path, metadata: Any) -> None:
+    """Raise UsageError for more rows than two PNG files each have room for, or columns much larger than the file."""
+    rows = sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    refuse_bomb(path, max(rows, metadata.num_rows) * LEAST_ROW, "its rows")
+    sizes = (metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    refuse_bomb(path, sum(sizes), "its columns")

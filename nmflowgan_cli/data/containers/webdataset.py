@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from nmflowgan_cli.data.containers.base import EncodedPair, FileContainer, Sample, Volume, pair_of
+from nmflowgan_cli.data.containers.base import EncodedPair, FileContainer, Sample, Volume, damage_named, pair_of
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.files import replacing
+from nmflowgan_cli.schemas import SchemaError, parsed
 
 SUFFIX = ".tar"
 MEMBERS = ("clean.png", "noisy.png", "json")
@@ -56,14 +57,17 @@ def read_webdataset(path: Path, root: Path) -> Iterator[EncodedPair]:
 
 def _members(path: Path) -> dict[str, Place]:
     """The places of all files, by name; UsageError where the archive does not end as tar files end."""
-    try:
-        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
-            found = {member.name: (member.offset_data, member.size) for member in archive if member.isfile()}
-            file.seek(archive.offset)
-            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                raise tarfile.ReadError(f"no end after {len(found)} files")
-    except (tarfile.TarError, OSError, ValueError) as error:
-        raise UsageError(f"{path} is not a tar file, or is damaged: {error}") from None
+    found: dict[str, Place] = {}
+    length = path.stat().st_size
+    with damage_named(path, "a tar file"), path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+        for member in archive:
+            if not 0 <= member.offset_data <= member.offset_data + member.size <= length:
+                raise tarfile.ReadError(f"a member claims {member.size} bytes of {length}")
+            if member.isfile():
+                found[member.name] = (member.offset_data, member.size)
+        file.seek(archive.offset)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError(f"no end after {len(found)} files")
     return found
 
 
@@ -74,9 +78,9 @@ def _keys(name: str) -> list[str]:
 
 def _facts(path: Path, place: Place, name: str) -> dict[str, object]:
     try:
-        return dict(json.loads(_read(path, place)))
-    except (ValueError, TypeError, RecursionError):
-        raise UsageError(f"{name}.json is not an object of JSON") from None
+        return parsed(_read(path, place), dict[str, object])
+    except SchemaError as error:
+        raise UsageError(f"{name}.json is not an object of JSON: {error}") from None
 
 
 def _pictures(path: Path, clean: Place, noisy: Place) -> tuple[bytes, bytes]:

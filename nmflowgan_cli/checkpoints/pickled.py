@@ -1,0 +1,52 @@
+"""PyTorch's pickled files (.pth, .pt) of unknown origin: only tensors, numbers and containers, sizes checked first.
+
+Nothing in the file is executed (`weights_only`).
+"""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nmflowgan_cli.errors import NmflowganError
+from nmflowgan_cli.schemas import reason
+
+NOT_PLAIN = "it is damaged, has a wrong suffix or holds more than tensors, and is not executed"
+
+
+def load_pickled(path: Path, error: type[NmflowganError]) -> Any:
+    """The content of a file of `torch.save`, on the CPU; raises `error` in one line, whatever is wrong with it."""
+    try:
+        is_zip = zipfile.is_zipfile(path)
+        if is_zip:
+            _refuse_entries(path)
+        if is_zip and path.suffix != ".safetensors":  # torch goes by that suffix
+            # Mapped: torch copies a storage from its entry without comparing the sizes of the two.
+            return torch.load(str(path), map_location="cpu", weights_only=True, mmap=True)
+        if is_zip:
+            raise pickle.UnpicklingError
+        with path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise error(f"no such file: {path}") from None
+    except pickle.UnpicklingError:
+        raise error(f"{path} is not a plain PyTorch checkpoint", NOT_PLAIN) from None
+    except Exception as problem:  # noqa: BLE001 - torch raises many kinds for a damaged file
+        raise error(f"cannot read {path}: {reason(problem)}", "the file is damaged?") from None
+
+
+def _refuse_entries(path: Path) -> None:
+    """Raise ValueError for entries that are compressed, larger than the file, or damaged: torch stores them as is."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if any(
+            entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size for entry in entries
+        ):
+            raise ValueError("it has compressed entries, which torch does not write")
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise ValueError("its entries are larger than the file")
+        damaged = archive.testzip()
+    if damaged:
+        raise ValueError(f"its entry {damaged[:80]!r} is damaged")
