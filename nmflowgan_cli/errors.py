@@ -51,11 +51,11 @@ class OutOfMemoryError(NmflowganError):
     exit_code = 5
 
 
+class ProfileError(UsageError):
+    """Pictures from which no noise profile can be estimated."""
+
+
 class PictureMemoryError(PictureError, OutOfMemoryError):
     """One picture takes more memory than is left; the others of the batch are still done."""
 
     exit_code = OutOfMemoryError.exit_code
-
-
-class ProfileError(UsageError):
-    """Pictures from which no noise profile can be estimated."""

@@ -14,7 +14,8 @@ Name = Annotated[str, Meta(max_length=200)]
 Size = Annotated[int, Meta(ge=0, le=4096)]
 """Of a layer, a kernel, a stack: the largest that any model here has is 1024."""
 Scalar = bool | Size | Annotated[float, Meta(ge=-1e6, le=1e6)] | Name | None
-Iso = Annotated[int, Meta(ge=1, le=10_000_000)]
+Iso = Annotated[int, Meta(ge=0, le=10_000_000)]
+"""0: not known."""
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Number = float | None
 Some = Meta(max_length=256)

@@ -74,9 +74,10 @@ def _alike(groups: Iterable[list[Record]]) -> list[list[list[Record]]]:
 
 
 def _sampler(folder: Path, record: Record, device: str, cache_dir: Path | None) -> Sampler | None:
+    """The sampler of a record; that of a noise profile by the profile beside the manifest."""
     if record.get("noisy_input"):
         return None
-    kept = folder / kept_name(record["weights_sha256"])
+    kept = folder / kept_name(str(record["weights_sha256"]))
     weights = find_weights(str(kept) if kept.is_file() else record["weights"], cache_dir=cache_dir)
     if weights.sha256 != record["weights_sha256"]:
         recorded = f"sha256 {record['weights_sha256']} is recorded"

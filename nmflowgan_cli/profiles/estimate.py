@@ -15,7 +15,7 @@ from nmflowgan_cli.models.base import WHITE
 from nmflowgan_cli.models.isp import CameraProfile
 from nmflowgan_cli.profiles.blocks import Blocks, are_sampled, blocks_of
 from nmflowgan_cli.profiles.burst import blocks_of_burst
-from nmflowgan_cli.profiles.fitting import FIXED, Fit
+from nmflowgan_cli.profiles.fitting import FIXED, TYPICAL_BALANCE, Fit
 from nmflowgan_cli.profiles.flatness import fit_flat
 from nmflowgan_cli.profiles.profile import NoiseProfile, Reference, Way
 from nmflowgan_cli.profiles.refusals import checked, measurable, remarks_of
@@ -136,6 +136,11 @@ def _uncertainty(fit: Fit) -> dict[str, float]:
 
 
 def _range(balance: FloatArray) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The range that targets' white balance is drawn from: that of the references, and a little on either side."""
-    low, high = balance.min(0) / MARGIN, balance.max(0) * MARGIN
+    """The range that targets' white balance is drawn from: that of the references, drawn towards a typical light.
+
+    Another scene has another light: of n references and the typical one, the latter counts as much as each of them.
+    """
+    share = len(balance) / (len(balance) + 1)
+    drawn = balance**share * np.array(TYPICAL_BALANCE[0]) ** (1 - share)
+    low, high = drawn.min(0) / MARGIN, drawn.max(0) * MARGIN
     return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))

@@ -234,8 +234,8 @@ def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -
     refuse_unwritable(job.output, picture)
     key = picture_key(sampler.seed, job.relative_path, job.repeat)
     noisy = sampler.sample(picture.rgb, job.condition, key, shared, lambda share: progress(job, share))
-    interruption.check()
     extrapolated = sampler.model.extrapolated(picture.rgb, job.condition)
+    interruption.check()
     picture = replace(picture, rgb=noisy)  # the clean pixels are let go before encoding takes memory
     lost = write(job.output, picture)
     made = {"input_sha256": sha256_or_none(job.input), "extrapolated": extrapolated}

@@ -182,7 +182,7 @@ def test_a_camera_is_simulated_by_its_profile() -> None:
         (("--profile", "known.json", "-w", "isp"), 2, "--weights and --profile both say which noise"),
         (("--like", "absent.png"), 2, "absent.png does not exist"),
         (("--like", "known.png", "--like", "other.png"), 2, "other.png: Nikon D800, ISO 800"),
-        (("--like", "clean/a.png", "--like", "known.json"), 1, "known.json is not supported"),
+        (("--like", "clean/a.png", "--like", "known.json"), 3, "known.json is not supported"),
         (("-w", "isp", "-c", "IP", "-i", "800", "--white-balance", "2,2"), 2, "isp takes no white balance"),
     ],
 )
@@ -214,12 +214,12 @@ def test_profiles_without_pictures() -> None:
         (("--camera", "Nikon D800", "-o", "mine.txt"), "a profile is a .json file"),
         (("--camera", "Nikon D800", "-o", "hand.json"), "hand.json already exists"),
     ):
-        code = 1 if "noisy.png" in mistake else 2
+        code = 3 if "noisy.png" in mistake else 2
         assert problem in call("profile", "make", "-o", "new.json", *mistake, code=code).stderr
     dng(Path("silent.dng"), ())
-    assert "no usable NoiseProfile" in call("profile", "make", "--raw", "silent.dng", "-o", "s.json", code=1).stderr
+    assert "no usable NoiseProfile" in call("profile", "make", "--raw", "silent.dng", "-o", "s.json", code=3).stderr
     Path("cut.dng").write_bytes(Path("shot.dng").read_bytes()[:60])
-    call("profile", "make", "--raw", "cut.dng", "-o", "s.json", code=1)
+    call("profile", "make", "--raw", "cut.dng", "-o", "s.json", code=3)
 
 
 def test_show_prints_and_draws() -> None:
