@@ -156,7 +156,8 @@ def _paired(task: Task, reference: Sequence[Loaded], _: Sequence[Loaded]) -> Syn
     return simulated(from_pairs(clean, noisy, _references(task, len(clean)), name="it", iso=task.condition.iso))
 
 
-WAYS: Mapping[str, Callable[[Task, Sequence[Loaded], Sequence[Loaded]], Synthesis]] = {
+Ways = Mapping[str, Callable[[Task, Sequence[Loaded], Sequence[Loaded]], Synthesis]]
+WAYS: Ways = {
     "one noisy picture": _alone,
     "one pair": _paired,
     "four noisy pictures": _alone,
@@ -187,12 +188,12 @@ def scores(clean: Counts, noisy: Counts, made: Counts) -> dict[str, float]:
 Scenes = Mapping[str, Sequence[Pair]]
 
 
-def tasks(codes: Mapping[Condition, Scenes]) -> Iterator[tuple[Task, Sequence[Pair], Sequence[Pair]]]:
+def tasks(codes: Mapping[Condition, Scenes], ways: Ways) -> Iterator[tuple[Task, Sequence[Pair], Sequence[Pair]]]:
     """Every way with every reference and target, and their pairs."""
     for condition, scenes in codes.items():
         for target, judged in scenes.items():
             others = {scene: pairs for scene, pairs in scenes.items() if scene != target}
-            for way in WAYS:
+            for way in ways:
                 for reference, pairs in _references_of(way, target, judged, others):
                     yield Task(way, condition, reference, target), pairs, judged[:CROPS]
 
@@ -212,11 +213,11 @@ def _references_of(
             yield (scene,), pairs[:1]
 
 
-def run(task: Task, reference: Sequence[Loaded], target: Sequence[Loaded]) -> dict[str, Any]:
+def run(task: Task, reference: Sequence[Loaded], target: Sequence[Loaded], ways: Ways) -> dict[str, Any]:
     """The line of a task. A fit to the target itself is one to each of its crops."""
     began = time.perf_counter()
     fits = [[pair] for pair in target] if "target" in task.way else [target]
-    samples = [WAYS[task.way](task, reference, fitted) for fitted in fits]
+    samples = [ways[task.way](task, reference, fitted) for fitted in fits]
     seconds, found = (time.perf_counter() - began) / len(samples), []
     for number, (clean, noisy) in enumerate(target):
         sample = samples[number % len(samples)]
@@ -236,10 +237,10 @@ def codes_of(data: Path, split: str, *, quick: bool) -> dict[Condition, dict[str
     return {condition: dict(list(scenes.items())[:2]) for condition, scenes in kept.items()} if quick else kept
 
 
-def table(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def table(lines: Sequence[Mapping[str, Any]], ways: Ways) -> Iterator[str]:
     """Means of cameras of each way; then KLD by code."""
     yield f"{'':38}   KLD   lags  chan. |ln std| seconds  codes"
-    for way in WAYS:
+    for way in ways:
         by_code: dict[tuple[str, int], list[list[float]]] = defaultdict(list)
         for line in lines:
             if line["way"] == way:
@@ -253,26 +254,30 @@ def table(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"{way:38} {kld:.4f} {lags:.3f}  {channels:.3f}  {std:.3f}   {seconds:5.2f}    {shown}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments_of(description: str | None, output: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with a manifest of pairs")
     parser.add_argument("--split", default="all", choices=("all", "train", "val"))
-    parser.add_argument("-o", "--output", type=Path, default=Path("any_camera.jsonl"))
+    parser.add_argument("-o", "--output", type=Path, default=Path(output))
     parser.add_argument("--quick", action="store_true", help="two scenes of a code only")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def measure(codes: Mapping[Condition, Scenes], ways: Ways, output: Path, crop: Callable[[Counts], Counts]) -> None:
+    """Print the table of all tasks; those in `output` are done. `crop`: the part of a target that is judged."""
     torch.set_num_threads(1)
-    done = [json.loads(line) for line in arguments.output.read_text().splitlines()] if arguments.output.exists() else []
-    known = {line["key"]: line for line in done}
-    wanted = []
-    for task, reference, target in tasks(codes_of(arguments.data, arguments.split, quick=arguments.quick)):
+    done = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
+    known, wanted = {line["key"]: line for line in done}, []
+    for task, reference, target in tasks(codes, ways):
         if task.key not in known:
-            loaded = [[(read(pair.clean).rgb, read(pair.noisy).rgb) for pair in pairs] for pairs in (reference, target)]
-            known[task.key] = run(task, *loaded)
-            with arguments.output.open("a") as file:
+            fitted, judged = ([(read(p.clean).rgb, read(p.noisy).rgb) for p in each] for each in (reference, target))
+            known[task.key] = run(task, fitted, [(crop(clean), crop(noisy)) for clean, noisy in judged], ways)
+            with output.open("a") as file:
                 file.write(json.dumps(known[task.key]) + "\n")
         wanted.append(known[task.key])
-    print("\n".join(table(wanted)))
+    print("\n".join(table(wanted, ways)))
 
 
 if __name__ == "__main__":
-    main()
+    given = arguments_of(__doc__, "any_camera.jsonl")
+    measure(codes_of(given.data, given.split, quick=given.quick), WAYS, given.output, lambda picture: picture)

@@ -57,7 +57,10 @@ Profile = Annotated[
 ]
 Rendered = Annotated[
     str,
-    typer.Option(help="plain: a camera by name, of pictures made from raw; camera: --like is a camera's own JPEG."),
+    typer.Option(
+        help="plain: developed from raw without denoising, also a camera by name; camera: --like is a camera's own "
+        "JPEG.  [default for --like: camera for JPEGs, else plain]"
+    ),
 ]
 RelativeTo = Annotated[
     Path | None,

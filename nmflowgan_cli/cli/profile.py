@@ -58,9 +58,9 @@ def fit(
     ] = "",
     iso: Iso = None,
     rendered: Annotated[
-        Rendering,
-        typer.Option(help="plain: from raw, without denoising; camera: the camera's own JPEGs.", show_default=True),
-    ] = Rendering.plain,
+        Rendering | None,
+        typer.Option(help="plain: from raw, without denoising; camera: its own JPEGs.  [default: camera for JPEGs]"),
+    ] = None,
     split: Annotated[str, typer.Option(help="Pairs to take: all, train, val, or scenes: 003,007.")] = "all",
     seed: options.Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
@@ -75,21 +75,21 @@ def fit(
     _refuse_output(output, force=force)
     if bool(pictures) == bool(pairs):
         raise UsageError("noisy pictures or --pairs, one of them", "nmflowgan profile fit noisy.jpg -o mine.json")
-    begin = time.monotonic()
+    begin, how = time.monotonic(), rendered.value if rendered else ""
     if pairs:
         if burst:
             raise UsageError("--burst is for pictures, not for --pairs", "leave one of them out")
-        profile = of_pairs(pairs, split=split, camera=camera, iso=iso, rendered=rendered.value, seed=seed)
+        profile = of_pairs(pairs, split=split, camera=camera, iso=iso, rendered=how, seed=seed)
     else:
         from nmflowgan_cli.synthesis.inputs import find_pictures
 
         paths = [source.path for source in find_pictures(pictures or [])]
         if burst:
-            if rendered != Rendering.plain:
+            if rendered == Rendering.camera:
                 raise UsageError("--rendered camera is for pictures and pairs", "leave out --burst")
             profile = from_shots(paths, camera=camera, iso=iso, seed=seed)
         else:
-            profile = like(paths, camera=camera, iso=iso, rendered=rendered.value, seed=seed)
+            profile = like(paths, camera=camera, iso=iso, rendered=how, seed=seed)
     _write(output, profile, quiet=quiet, seconds=time.monotonic() - begin)
 
 

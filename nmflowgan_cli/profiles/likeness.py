@@ -10,8 +10,9 @@ from nmflowgan_cli.conditions import CAMERA_NAMES, Condition
 from nmflowgan_cli.data.manifest import written_camera
 from nmflowgan_cli.data.reading import Paired, allot, of_camera, read_paired
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.imaging import Bytes, Picture, read
+from nmflowgan_cli.imaging import FORMATS, Bytes, Picture, read
 from nmflowgan_cli.models.rendered import Rendering
+from nmflowgan_cli.notices import notice
 from nmflowgan_cli.profiles.exif import Shot, shot_of
 from nmflowgan_cli.profiles.profile import NoiseProfile, Reference
 from nmflowgan_cli.profiles.rendered import rendering_of_pairs, rendering_of_pictures
@@ -24,12 +25,13 @@ PLAIN, CAMERA = "plain", "camera"
 
 
 def like(
-    paths: Sequence[Path], *, camera: str = "", iso: int | None = None, rendered: str = PLAIN, seed: int = 0
+    paths: Sequence[Path], *, camera: str = "", iso: int | None = None, rendered: str = "", seed: int = 0
 ) -> NoiseProfile:
     """The profile of the camera that took these noisy pictures, from them alone; without a mosaic if they are grey.
 
-    `camera`, `iso`: where EXIF does not say them, or says them wrongly. Raises UsageError for pictures of several
-    cameras or ISOs, PictureError for one that cannot be read, and what the estimator raises where it cannot know.
+    `camera`, `iso`: where EXIF does not say them, or says them wrongly. `rendered`: "" is `usual_rendering`. Raises
+    UsageError for pictures of several cameras or ISOs, PictureError for one that cannot be read, and what the
+    estimator raises where it cannot know.
     """
     from nmflowgan_cli.profiles.estimate import from_pictures
 
@@ -42,7 +44,8 @@ def like(
     if any(grey):
         raise UsageError(f"{paths[grey.index(True)].name} is grey, and others are not", "a profile for each kind")
     found = from_pictures(pictures, _references(paths), name=shot.camera, iso=shot.iso, seed=seed)
-    return _rendered(found, rendered, lambda: rendering_of_pictures(pictures))
+    how = rendered or usual_rendering([path.name for path in paths])
+    return _rendered(found, how, lambda: rendering_of_pictures(pictures))
 
 
 def from_shots(paths: Sequence[Path], *, camera: str = "", iso: int | None = None, seed: int = 0) -> NoiseProfile:
@@ -61,7 +64,7 @@ def of_pairs(
     split: str = "all",
     camera: str = "",
     iso: int | None = None,
-    rendered: str = PLAIN,
+    rendered: str = "",
     seed: int = 0,
 ) -> NoiseProfile:
     """The profile of pairs of one camera and ISO, of whatever data `read_paired` reads; at most MOST_PAIRS of them.
@@ -90,7 +93,16 @@ def of_pairs(
         iso=known.iso or None,
         seed=seed,
     )
-    return _rendered(found, rendered, lambda: rendering_of_pairs(clean, noisy))
+    how = rendered or usual_rendering([name for name, _, _ in taken])
+    return _rendered(found, how, lambda: rendering_of_pairs(clean, noisy))
+
+
+def usual_rendering(names: Sequence[str]) -> str:
+    """The rendering that the file names suggest: "camera" for JPEGs, which cameras write themselves."""
+    if not all(FORMATS.get(Path(name).suffix.lower()) == "JPEG" for name in names):
+        return PLAIN
+    notice(f"{names[0]} is a JPEG, taken for the camera's own; if it was developed from raw: --rendered plain")
+    return CAMERA
 
 
 def _rendered(profile: NoiseProfile, how: str, estimate: Callable[[], Rendering]) -> NoiseProfile:

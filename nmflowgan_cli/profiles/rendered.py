@@ -49,17 +49,26 @@ class Samples(NamedTuple):
     """(3, places) squared counts."""
 
 
-def rendering_of_pairs(clean: Sequence[Bytes], noisy: Sequence[Bytes]) -> Rendering:
-    """The rendering of a camera at one ISO, of pairs of (H, W, 3) uint8 pictures with sides from 64."""
+def rendering_of_pairs(
+    clean: Sequence[Bytes],
+    noisy: Sequence[Bytes],
+    *,
+    typical: Sequence[float] = TYPICAL,
+    certainty: float = CERTAINTY,
+) -> Rendering:
+    """The rendering of a camera at one ISO, of pairs of (H, W, 3) uint8 pictures with sides from 64.
+
+    `typical`, `certainty`: mean and precision of the prior.
+    """
     parts = [part for pair in zip(clean, noisy, strict=True) for part in _windows(*pair)]
-    strength = _strength([_pair_samples(*part) for part in parts], CERTAINTY)
+    strength = _strength([_pair_samples(*part) for part in parts], typical, certainty)
     return _rendering(strength, [_pair_unit(*part, strength) for part in parts])
 
 
-def rendering_of_pictures(noisy: Sequence[Bytes]) -> Rendering:
+def rendering_of_pictures(noisy: Sequence[Bytes], *, typical: Sequence[float] = TYPICAL) -> Rendering:
     """The rendering of a camera at one ISO, of noisy (H, W, 3) uint8 pictures alone, with sides from 64."""
     parts = [blocks(picture) for picture in noisy]
-    strength = _strength([_block_samples(part) for part in parts], CERTAINTY_ALONE)
+    strength = _strength([_block_samples(part) for part in parts], typical, CERTAINTY_ALONE)
     return _rendering(strength, [_block_unit(part) for part in parts])
 
 
@@ -95,23 +104,23 @@ def _block_samples(found: Blocks) -> Samples:
     return Samples(np.stack(columns, 2).astype(np.float64), np.square(found.std[found.flat].T.astype(np.float64)))
 
 
-def _strength(parts: Sequence[Samples], certainty: float) -> FloatArray:
+def _strength(parts: Sequence[Samples], typical: Sequence[float], certainty: float) -> FloatArray:
     """The coefficients of the logarithmic variance, (3, 7)."""
     design = np.concatenate([part.terms for part in parts], 1)
     squares = np.concatenate([part.squares for part in parts], 1)
-    return np.stack([_scored(*channel, certainty) for channel in zip(design, squares, strict=True)])
+    return np.stack([_scored(*channel, typical, certainty) for channel in zip(design, squares, strict=True)])
 
 
-def _scored(design: FloatArray, squares: FloatArray, certainty: float) -> FloatArray:
+def _scored(design: FloatArray, squares: FloatArray, typical: Sequence[float], certainty: float) -> FloatArray:
     """Coefficients (7,) by Fisher scoring of the Gaussian likelihood of `squares` with its prior."""
-    typical = np.array((0.0, *TYPICAL[1:]))
-    prior = np.array([0.0] + [certainty * len(squares)] * (len(typical) - 1))
-    found = typical.copy()
-    found[0] = np.log(max(squares.mean(), 1e-3) / np.exp(design @ typical).mean())
+    mean = np.array((0.0, *typical[1:]))
+    prior = np.array([0.0] + [certainty * len(squares)] * (len(mean) - 1))
+    found = mean.copy()
+    found[0] = np.log(max(squares.mean(), 1e-3) / np.exp(design @ mean).mean())
     information = design.T @ design / 2 + np.diag(prior)
     for _ in range(SCORING_STEPS):
         ratio = squares / np.exp(np.clip(design @ found, -6, 9))
-        found = found + np.linalg.solve(information, design.T @ (ratio - 1) / 2 - prior * (found - typical))
+        found = found + np.linalg.solve(information, design.T @ (ratio - 1) / 2 - prior * (found - mean))
     return np.asarray(found, np.float64)
 
 

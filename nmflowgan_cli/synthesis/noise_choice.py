@@ -31,7 +31,8 @@ class NoiseChoice:
     """Noisy pictures, or folders or patterns of them."""
     rendered: str = ""
     """"plain": cameras that no plainly rendered weights know are taken from the table of cameras; "camera": the
-    pictures to be like were rendered by the camera itself; "" for none of it."""
+    pictures to be like were rendered by the camera itself; "" for weights that know the camera, and for pictures to be
+    like by their kind of file."""
     white_balance: str = ""
     """"R,B": gains relative to green, for profiles; "" to draw it for each picture as the profile says."""
     cache_dir: Path | None = None
@@ -102,7 +103,7 @@ class NoiseChoice:
             digests = [sha256(path) for path in paths]
         except OSError as error:
             raise UsageError(f"cannot read {error.filename}: {error.strerror}") from None
-        found = _kept(resumed, digests, rendered=self.rendered == CAMERA)
+        found = _kept(resumed, digests, rendered=self.rendered)
         if found is None:
             begin = time.monotonic()
             found = of_profile(like(paths, rendered=self.rendered))
@@ -145,15 +146,15 @@ def _of_table(names: Sequence[str]) -> Weights:
     return replace(found, vocabulary=replace(found.vocabulary, names={camera.name: names[0]}))
 
 
-def _kept(folder: Path | None, digests: Sequence[str], *, rendered: bool) -> Weights | None:
-    """The profile of these pictures, of this kind, beside the manifest of an earlier run, if there is one."""
+def _kept(folder: Path | None, digests: Sequence[str], *, rendered: str) -> Weights | None:
+    """The profile of these pictures beside an earlier run's manifest, of this rendering; "" is any."""
     for path in sorted(folder.glob("profile-*.json")) if folder else ():
         try:
             found = profile_file(path)
         except NmflowganError:
             continue
-        kind = (b'"rendering":' in (found.profile or b"")) == rendered
-        if kind and list(found.references) == list(digests):
+        kind = CAMERA if b'"rendering":' in (found.profile or b"") else PLAIN
+        if rendered in ("", kind) and list(found.references) == list(digests):
             return replace(found, path=None)
     return None
 

@@ -5,16 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from fakes import photograph
 from profile_examples import UNKNOWN, WHOLE
+from torch.nn import functional
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import ConditionError, WeightsError
 from nmflowgan_cli.imaging import Picture, write
-from nmflowgan_cli.models.rendered import Rendering
+from nmflowgan_cli.models.rendered import Rendering, log_variance
+from nmflowgan_cli.profiles.correlation_kernel import Unit, kernel_of
 from nmflowgan_cli.profiles.files import parse_profile, profile_bytes
 from nmflowgan_cli.profiles.likeness import like
 from nmflowgan_cli.profiles.model import model_of
+from nmflowgan_cli.profiles.rendered import rendering_of_pairs
 from nmflowgan_cli.synthesis.engine import synthesize
 
 SPREAD = ((0.0, 0.25, 0.0), (0.25, 0.75, 0.25), (0.0, 0.25, 0.0))
@@ -62,9 +66,43 @@ def test_like_a_cameras_own_picture(tmp_path: Path) -> None:
     clean = np.stack([20 + right * 0.7, 30 + down * 0.9, 220 - right * 0.4 - down * 0.3], 2).astype(np.uint8)
     noisy = synthesize(model_of(RENDERED), clean, Condition(RENDERED.name, 0), 1)
     write(tmp_path / "noisy.png", Picture(noisy))
+    write(tmp_path / "noisy.jpg", Picture(noisy, format="JPEG"))
+    assert like([tmp_path / "noisy.png"]).rendering is None
+    assert like([tmp_path / "noisy.jpg"]).rendering is not None
+    assert like([tmp_path / "noisy.jpg"], rendered="plain").rendering is None
     found = like([tmp_path / "noisy.png"], rendered="camera")
     assert found.rendering is not None
     assert parse_profile(profile_bytes(found), "f.json").rendering is not None
     again = synthesize(model_of(found), clean, Condition(found.name, 0), 2)
     ratio = (again.astype(float) - clean).std() / (noisy.astype(float) - clean).std()
     assert ratio == pytest.approx(1, abs=0.35)
+
+
+def test_the_kernel_has_the_correlation_that_was_measured() -> None:
+    white = torch.randn(1, 3, 1024, 1024, generator=torch.Generator().manual_seed(0))
+    colours = torch.tensor([[1.0, 0.0, 0.0], [0.4, 0.9, 0.0], [-0.3, 0.2, 0.8]])[:, :, None, None]
+    given = functional.conv2d(white, colours * torch.tensor(SPREAD), padding=1)
+    given /= given.std((2, 3), keepdim=True)
+    kernel = torch.tensor(kernel_of([Unit(given[0], torch.ones(1024, 1024, dtype=torch.bool))]))
+    made = functional.conv2d(torch.randn(1, 3, 1024, 1024, generator=torch.Generator().manual_seed(1)), kernel)
+    for shift in ((0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (4, 4)):
+        torch.testing.assert_close(correlations(made[0], shift), correlations(given[0], shift), rtol=0, atol=0.02)
+
+
+def correlations(noise: torch.Tensor, shift: tuple[int, int]) -> torch.Tensor:
+    """Of each channel with each other channel that is shifted, (3, 3)."""
+    down, right = shift
+    height, width = noise.shape[1:]
+    here, there = noise[:, : height - down, : width - right], noise[:, down:, right:]
+    return torch.einsum("ihw,jhw->ij", here, there) / here[0].numel()
+
+
+def test_a_pair_gives_the_strength_that_made_it() -> None:
+    clean = photograph(512, 512)
+    noisy = synthesize(model_of(RENDERED), clean, Condition(RENDERED.name, 0), 3)
+    found = rendering_of_pairs([clean], [noisy])
+    planes = torch.from_numpy(clean.transpose(2, 0, 1)[None].astype(np.float32))
+    true, estimated = (log_variance(planes, torch.tensor(each.strength)) for each in (RENDERING, found))
+    power = np.log(np.square(SPREAD).sum())  # what that kernel leaves of a unit variance
+    assert (estimated - true - power).abs().mean() < 0.1
+    assert rendering_of_pairs([clean], [noisy]) == found
