@@ -20,6 +20,7 @@ def main() -> None:
                 with suppress(OSError, AttributeError, ValueError):
                     stream.flush()
             interruption.leave()
+        interruption.ignore()  # the command has ended: its exit code stands
         raise
 
 

@@ -46,6 +46,12 @@ def install() -> None:
             signal.signal(number, _answer)
 
 
+def ignore() -> None:
+    """Ignore the signals from now on: Python gives them back their deadly default while it shuts down."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def deferred() -> "Iterator[None]":
     """Inside, the first signal sets the flag and nothing else. Contexts may be nested."""

@@ -23,8 +23,9 @@ from nmflowgan_cli.profiles.flat_blocks import BLOCK, Blocks, blocks
 FloatArray = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 
-TYPICAL = (2.69, 0.53, -0.61, -0.85, 0.74, 0.11, 0.17)
-"""Coefficients of an average camera's channels; the first, the strength itself, has no prior."""
+TYPICAL = (2.79, 1.19, -0.89, -1.38, 1.06, 0.18, 0.05)
+"""Coefficients of an average camera's channels, by benchmarks/camera_renderings.py from the train pictures of PolyU (Xu
+et al. 2018, https://arxiv.org/abs/1804.02603); the first, the strength itself, has no prior."""
 FLAT_TEXTURE = (-0.47, -0.42, -0.42)
 """Texture of the clean picture in the flattest blocks of an average noisy one (`models.texture`)."""
 CERTAINTY = 0.1
