@@ -43,7 +43,7 @@ def converted(values: object, schema: type[T] | Any) -> T:
 
     try:
         return msgspec.convert(values, schema, str_keys=True)
-    except (msgspec.ValidationError, RecursionError, OverflowError) as error:
+    except (msgspec.ValidationError, RecursionError, OverflowError, UnicodeError) as error:
         raise SchemaError(str(error).replace("`$.", "`").replace(" - at `$`", "") or "nested too deeply") from None
 
 
