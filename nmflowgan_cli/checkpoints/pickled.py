@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_map_only
 
 from nmflowgan_cli.errors import NmflowganError
 from nmflowgan_cli.schemas import reason
@@ -24,7 +25,8 @@ def load_pickled(path: Path, error: type[NmflowganError]) -> Any:
             _refuse_entries(path)
         if is_zip and path.suffix != ".safetensors":  # torch goes by that suffix
             # Mapped: torch copies a storage from its entry without comparing the sizes of the two.
-            return torch.load(str(path), map_location="cpu", weights_only=True, mmap=True)
+            mapped = torch.load(str(path), map_location="cpu", weights_only=True, mmap=True)
+            return tree_map_only(torch.Tensor, _owned, mapped)
         if is_zip:
             raise pickle.UnpicklingError
         with path.open("rb") as file:
@@ -35,6 +37,13 @@ def load_pickled(path: Path, error: type[NmflowganError]) -> Any:
         raise error(f"{path} is not a plain PyTorch checkpoint", NOT_PLAIN) from None
     except Exception as problem:  # noqa: BLE001 - torch raises many kinds for a damaged file
         raise error(f"cannot read {path}: {reason(problem)}", "the file is damaged?") from None
+
+
+def _owned(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy in aligned memory: the bits of an optimiser's step depend on that. ValueError where it would swell."""
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise ValueError("a tensor is larger than its storage")
+    return tensor.clone()
 
 
 def _refuse_entries(path: Path) -> None:
