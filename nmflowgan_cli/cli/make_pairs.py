@@ -1,7 +1,6 @@
 """`nmflowgan make-pairs`: paired data for the training of denoisers."""
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -177,7 +176,7 @@ def make_pairs(
                 cameras=tuple(camera or ()),
                 isos=tuple(iso or ()),
                 output=output,
-                listed=sys.stdin.buffer.read() if "-" in inputs else b"",
+                listed=options.listed(inputs),
                 null=null,
                 relative_to=relative_to,
                 noise=NoiseChoice(

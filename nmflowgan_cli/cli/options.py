@@ -1,6 +1,7 @@
 """Options that several commands share, each with its help text in one place."""
 
-from collections.abc import Collection
+import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -99,3 +100,12 @@ def refuse_typed(context: typer.Context, foreign: Collection[str], what: str) ->
         if parameter.name in foreign and source is not None and source.name == "COMMANDLINE":
             flag = max(parameter.opts, key=len)
             raise UsageError(f"{what} has no {flag}", f"leave it out; see nmflowgan {context.info_name} --help")
+
+
+def listed(inputs: Sequence[str]) -> bytes:
+    """The list on stdin, where "-" is among the inputs; raises UsageError where stdin is closed."""
+    if "-" not in inputs:
+        return b""
+    if sys.stdin is None:
+        raise UsageError("- is a list on stdin, and stdin is closed", "pipe a list into the command")
+    return sys.stdin.buffer.read()

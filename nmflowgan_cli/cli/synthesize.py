@@ -1,7 +1,6 @@
 """`nmflowgan synthesize`: camera noise for clean photographs."""
 
 import os
-import sys
 import time
 from collections import Counter
 from contextlib import closing
@@ -127,7 +126,7 @@ def synthesize(
         cameras=tuple(camera or ()),
         isos=tuple(iso or ()),
         output=output,
-        listed=sys.stdin.buffer.read() if "-" in inputs else b"",
+        listed=options.listed(inputs),
         null=null,
         relative_to=relative_to,
         seed=seed,

@@ -7,8 +7,10 @@ from msgspec import Meta, Struct
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 RelativePath = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^(?!/)(?!(.*/)?\.\.(/|$))[^\x00]+$")]
 """A path that stays in its folder."""
+File = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
 Side = Annotated[int, Meta(ge=1, le=65_535)]
 Iso = Annotated[int, Meta(ge=1, le=10_000_000)]
+Count = Annotated[int, Meta(ge=0, le=2**62)]
 Split = Literal["train", "val"]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")] | None
 Size = Annotated[int, Meta(ge=0, le=2**50)] | None
@@ -42,4 +44,43 @@ class PairPlaces(Struct, kw_only=True):
 class PicturePlace(Struct, kw_only=True):
     """A picture of `synthesize` in its journal, by its file."""
 
-    output: Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
+    output: File
+
+
+class Made(Struct, kw_only=True):
+    """A picture or a pair of any command, as `verify` and `--repair` read it: each field that is there has its type."""
+
+    output: File | None = None
+    file: File | None = None
+    clean: File | None = None
+    noisy: File | None = None
+    split: Split | None = None
+    key: Text | None = None
+    input: File | None = None
+    noisy_input: File | None = None
+    relative_path: str | None = None
+    repeat: Count | None = None
+    camera: str | None = None
+    iso: Count | None = None
+    seed: int | None = None
+    weights: str | None = None
+    weights_sha256: Digest = None
+    input_sha256: Digest = None
+    noisy_input_sha256: Digest = None
+    output_size: Size = None
+    output_sha256: Digest = None
+    file_size: Size = None
+    file_sha256: Digest = None
+    clean_size: Size = None
+    clean_sha256: Digest = None
+    noisy_size: Size = None
+    noisy_sha256: Digest = None
+
+    def __post_init__(self) -> None:
+        pair = (self.clean and self.noisy) or self.file
+        if not self.output and not (pair and self.split and self.key):
+            raise ValueError("no `output`, and no `split`, `key`, and `file` or `clean` and `noisy`")
+        needed = ("input", "relative_path", "repeat", "camera", "iso", "seed", "weights", "weights_sha256")
+        missing = [name for name in needed if getattr(self, name) is None] if self.output else []
+        if missing:
+            raise ValueError(f"no `{missing[0]}`")

@@ -147,11 +147,11 @@ def _impossible(path: Path, problem: str) -> PictureError:
 def _problem(record: Record) -> str:
     """Why the inputs of a record are not what they were; "" where they are."""
     for side in ("input", "noisy_input"):
-        if side not in record:
+        if not record.get(side):
             continue
         path = Path(record[side])
         try:
-            changed = sha256(path) != record[f"{side}_sha256"]
+            changed = sha256(path) != record.get(f"{side}_sha256")
         except OSError as error:
             return f"its input {path} cannot be read: {error.strerror}"
         if changed:

@@ -9,7 +9,7 @@ from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX, META_INFO
 from nmflowgan_cli.data.manifest import MANIFEST_NAMES
 from nmflowgan_cli.errors import NmflowganError, UsageError
 from nmflowgan_cli.files import MISSING, PART, difference
-from nmflowgan_cli.journal import DONE, FILE_NAME, records
+from nmflowgan_cli.journal import FILE_NAME, done_records
 from nmflowgan_cli.lock import holders, is_lock, unfinished
 from nmflowgan_cli.pairs.outputs import differences, outputs
 from nmflowgan_cli.synthesis.weights import kept_name
@@ -72,19 +72,13 @@ def refuse_held(folder: Path) -> None:
 
 def _done(folder: Path) -> list[dict[str, Any]]:
     """The last record of every output or pair, of those that are done."""
+    from nmflowgan_cli.data.pair_schema import Made
+
     last: dict[tuple[str, ...], dict[str, Any]] = {}
-    for record in records(folder / FILE_NAME):
-        if record.get("status") == DONE:
-            name = (
-                (str(record["output"]),) if "output" in record else (str(record.get("split")), str(record.get("key")))
-            )
-            last.pop(name, None)  # the order is that of the last records
-            last[name] = record
-    try:
-        for record in last.values():
-            list(outputs(record))
-    except KeyError as error:
-        raise UsageError(f"{folder / FILE_NAME} has a record without {error}", "not a manifest of this tool?") from None
+    for record in done_records(folder / FILE_NAME, Made):
+        name = (record["output"],) if record.get("output") else (record["split"], record["key"])
+        last.pop(name, None)  # the order is that of the last records
+        last[name] = record
     return list(last.values())
 
 

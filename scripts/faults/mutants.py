@@ -60,7 +60,7 @@ def outcome(code: int, out: str, err: str, folder: Path) -> tuple[str, str]:
         return "outside", last
     if "Traceback" in err:
         return "traceback", _where(err) or last
-    if found := CONTROL.search(out + err):
+    if found := CONTROL.search(err):  # names on stdout are exact where it is no terminal
         return "control characters", repr(found[0])
     if "out of memory" in err:
         return "over memory", last

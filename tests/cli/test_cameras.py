@@ -53,6 +53,6 @@ def test_without_a_rendering_the_error_says_what_to_type(tmp_path: Path) -> None
 
 
 def test_mistakes_of_rendering_are_told(tmp_path: Path) -> None:
-    assert "plain, the only one" in synthesize(tmp_path / "a.png", "Nikon D600", "--rendered", "jpeg").stderr
+    assert "unknown rendering 'jpeg'" in synthesize(tmp_path / "a.png", "Nikon D600", "--rendered", "jpeg").stderr
     assert "leave one of them out" in synthesize(tmp_path / "a.png", "IP", "--rendered", "plain", "-w", "isp").stderr
     assert "one with --rendered" in synthesize(tmp_path / "a.png", "D600,D700", "--rendered", "plain").stderr

@@ -117,7 +117,7 @@ def test_bad_data_are_told_in_one_line_before_anything_is_written(
 def test_pictures_of_different_sizes_and_no_data_at_all(data, tmp_path):
     Image.new("RGB", (71, 70)).save(data / "b.png")
     done = _train(data, "-o", tmp_path / "run")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (3, "")
     assert "differ in size: 70x70 and 71x70" in done.stderr
     done = _train("-o", tmp_path / "run")
     assert done.returncode == 2

@@ -152,7 +152,9 @@ def test_a_killed_run_is_never_called_whole_until_it_is_resumed(make: str) -> No
 @pytest.mark.parametrize("path", ["../outside.png", "/etc/passwd"])
 def test_a_manifest_that_points_elsewhere_is_refused(path: str) -> None:
     Path("bad").mkdir()
-    Path("bad/manifest.jsonl").write_text(json.dumps({"status": "done", "output": path}))
+    assert call("synthesize", "clean", *CONDITION, "-o", "noisy").returncode == 0
+    record = json.loads(Path("noisy/manifest.jsonl").read_text().splitlines()[0])
+    Path("bad/manifest.jsonl").write_text(json.dumps(record | {"output": path}))
     done = call("verify", "bad", "--repair")
     assert done.returncode == 2
     assert f"lists {path}, outside of its folder" in done.stderr
