@@ -27,7 +27,18 @@ class PairFacts(Struct, kw_only=True):
     split: Split
 
 
-class PairPlaces(Struct, kw_only=True):
+class Bytes(Struct, kw_only=True):
+    """The size and the SHA-256 of the files of a pair."""
+
+    file_size: Size = None
+    file_sha256: Digest = None
+    clean_size: Size = None
+    clean_sha256: Digest = None
+    noisy_size: Size = None
+    noisy_sha256: Digest = None
+
+
+class PairPlaces(Bytes, kw_only=True):
     """A pair of `make-pairs` in its journal: its name, and the file or the two files that hold it."""
 
     split: Split
@@ -47,7 +58,7 @@ class PicturePlace(Struct, kw_only=True):
     output: File
 
 
-class Made(Struct, kw_only=True):
+class Made(Bytes, kw_only=True):
     """A picture or a pair of any command, as `verify` and `--repair` read it: each field that is there has its type."""
 
     output: File | None = None
@@ -69,12 +80,6 @@ class Made(Struct, kw_only=True):
     noisy_input_sha256: Digest = None
     output_size: Size = None
     output_sha256: Digest = None
-    file_size: Size = None
-    file_sha256: Digest = None
-    clean_size: Size = None
-    clean_sha256: Digest = None
-    noisy_size: Size = None
-    noisy_sha256: Digest = None
 
     def __post_init__(self) -> None:
         pair = (self.clean and self.noisy) or self.file
