@@ -1,5 +1,6 @@
 """`python -m nmflowgan_cli` is `nmflowgan`."""
 
+import os
 import sys
 from contextlib import suppress
 
@@ -8,8 +9,16 @@ from nmflowgan_cli import interruption
 interruption.install()  # before all other imports: they take most of the start
 
 
+def open_closed_streams() -> None:
+    """Let output to a closed stream go nowhere; its descriptor would else be that of the next file that is opened."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - for the process
+
+
 def main() -> None:
     """Run the command line."""
+    open_closed_streams()
     from nmflowgan_cli.cli import app
 
     try:
