@@ -72,7 +72,7 @@ def _cut(picture: Picture) -> FloatArray:
     return blocks[index // columns, :, index % columns].astype(np.float64)
 
 
-def _planes(side: int) -> FloatArray:
+def planes(side: int) -> FloatArray:
     """Orthonormal planes on a square, (side * side, 3)."""
     rows, columns = np.mgrid[:side, :side].reshape(2, -1).astype(float)
     return np.linalg.qr(np.stack([np.ones_like(rows), rows, columns], 1))[0]
@@ -80,7 +80,7 @@ def _planes(side: int) -> FloatArray:
 
 def _without_plane(blocks: FloatArray) -> FloatArray:
     """What planes leave of (N, side, side, 3)."""
-    basis, flat = _planes(blocks.shape[1]), blocks.reshape(len(blocks), -1, CHANNELS)
+    basis, flat = planes(blocks.shape[1]), blocks.reshape(len(blocks), -1, CHANNELS)
     return (flat - basis @ (basis.T @ flat)).reshape(blocks.shape)
 
 

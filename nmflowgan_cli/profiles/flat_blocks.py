@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 16
-"""Side of a block, pixels."""
+from nmflowgan_cli.profiles.closed_form import BLOCK
+
 FREEDOM = BLOCK * BLOCK - 3
 """What a plane leaves of a block's degrees of freedom."""
 GROUPS = 12

@@ -13,6 +13,7 @@ from nmflowgan_cli.models.base import WHITE, Code, Fields, Geometry, NoiseModel
 from nmflowgan_cli.models.isp import CameraProfile, ISPNoise
 from nmflowgan_cli.models.rendered import RenderedNoise, Rendering
 from nmflowgan_cli.models.srgb import to_linear
+from nmflowgan_cli.profiles.closed_form import BLOCK
 from nmflowgan_cli.profiles.profile import NoiseProfile
 from nmflowgan_cli.profiles.sampled import expose_sampled
 
@@ -23,8 +24,6 @@ ISOS = 25, 409600
 READ_EXPONENT = 1.5
 """Of the read variance over ISO. What is added before the gain grows with its square, what is added after it not at
 all; measured phones (data/camera_profiles.json) have 1.2 to 1.7 over their whole range."""
-BLOCK = 16
-"""Side of the blocks that texture is measured in, pixels."""
 
 
 def extended(camera: CameraProfile) -> CameraProfile:

@@ -19,8 +19,10 @@ from nmflowgan_cli.errors import ProfileError
 from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.metrics.moments import FloatArray
 from nmflowgan_cli.models.base import WHITE, Code, Fields, Geometry, NoiseModel
+from nmflowgan_cli.profiles.blocks import planes
 from nmflowgan_cli.profiles.by_hand import by_hand
-from nmflowgan_cli.profiles.model import BLOCK, beyond, extended, textures, vocabulary_of
+from nmflowgan_cli.profiles.closed_form import BLOCK
+from nmflowgan_cli.profiles.model import beyond, extended, textures, vocabulary_of
 from nmflowgan_cli.profiles.profile import NoiseProfile, Reference
 
 REACH = 3
@@ -150,9 +152,7 @@ def _flat(grey: NDArray[np.uint8], name: str) -> tuple[FloatArray, float]:
 
 
 def _without_plane(blocks: FloatArray) -> FloatArray:
-    down, right = np.mgrid[:BLOCK, :BLOCK].reshape(2, -1).astype(float)
-    plane, _ = np.linalg.qr(np.stack([np.ones(BLOCK**2), down, right], 1))
-    flat = blocks.reshape(len(blocks), -1)
+    plane, flat = planes(BLOCK), blocks.reshape(len(blocks), -1)
     return (flat - flat @ plane @ plane.T).reshape(blocks.shape)
 
 

@@ -17,8 +17,9 @@ from torch import Tensor
 from nmflowgan_cli.models.base import WHITE
 from nmflowgan_cli.models.rendered import Rendering, log_variance, terms
 from nmflowgan_cli.models.texture import edges
+from nmflowgan_cli.profiles.closed_form import BLOCK
 from nmflowgan_cli.profiles.correlation_kernel import Unit, kernel_of
-from nmflowgan_cli.profiles.flat_blocks import BLOCK, Blocks, blocks
+from nmflowgan_cli.profiles.flat_blocks import Blocks, blocks
 
 FloatArray = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
