@@ -135,7 +135,8 @@ CASES: Sequence[Case] = (
     Case(
         "two runs into one folder",
         "job --repeats 300 -q & while [ ! -e out/.nmflowgan.lock ]; do sleep .05; done;"
-        " job --repeats 300 -q --seed 1 --on-exists overwrite; r=$?; wait $!; s=$?; nm verify out -q || exit 9; test $r$s != 00 && exit $s",
+        " job --repeats 300 -q --seed 1 --on-exists overwrite; r=$?; wait $!; s=$?; "
+        "nm verify out -q || exit 9; test $r$s != 00 && exit $s",
         says="in use by",
         same=False,
     ),
