@@ -78,8 +78,8 @@ def locked(
     try:
         yield
     except BaseException:
-        with suppress(OSError):
-            _write(descriptor, replace(holder, ended=True))
+        with suppress(OSError), _guarded(folder):
+            os.close(_put(path, replace(holder, ended=True)))
         raise
     else:
         path.unlink(missing_ok=True)
@@ -113,9 +113,7 @@ def _taken(folder: Path, path: Path, holder: Holder, check: Callable[[], None]) 
         check()
         new = {name for name in holder.planned if not os.path.lexists(folder / name)}
         holder = replace(holder, planned=sorted(new | unfinished(folder)))
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _write(descriptor, holder)
+        descriptor = _put(path, holder)
         for other in gone:
             if other != path:
                 other.unlink(missing_ok=True)
@@ -176,7 +174,22 @@ def _is_alive(path: Path, holder: Holder) -> bool:
     return not holder.ended and holder.host != socket.gethostname()
 
 
-def _write(descriptor: int, holder: Holder) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(asdict(holder)).encode(), 0)
-    os.fsync(descriptor)
+def _put(path: Path, holder: Holder) -> int:
+    """Have the lock file name `holder`, who holds it by the descriptor that is returned.
+
+    The file is replaced as a whole: were it written anew in place, a process killed meanwhile would lose all plans.
+    One that is killed before leaves another lock file with them.
+    """
+    new = path.with_name(f"{path.name.removesuffix(SUFFIX)}.new{SUFFIX}")
+    descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(json.dumps(asdict(holder)).encode())
+        os.fsync(descriptor)
+        new.replace(path)
+    except BaseException:
+        os.close(descriptor)
+        new.unlink(missing_ok=True)
+        raise
+    return descriptor

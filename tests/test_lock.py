@@ -1,5 +1,6 @@
 """Lock of an output folder: one run at a time, shards together, and what a run that was cut off meant to make."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -7,6 +8,7 @@ import re
 import signal
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -101,3 +103,16 @@ def test_a_lock_file_that_names_nobody_holds_nothing(tmp_path: Path, content: by
     with locked(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_plans_stay_where_the_end_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock file is replaced as a whole: one written in place lost all plans to a kill between its two writes."""
+    full = OSError(errno.ENOSPC, "full")
+    with pytest.raises(ZeroDivisionError), locked(tmp_path, planned=["a", "b"]):
+        monkeypatch.setattr("os.fsync", Mock(side_effect=full))
+        raise ZeroDivisionError
+    assert unfinished(tmp_path) == {"a", "b"}
+    with pytest.raises(NmflowganError, match="full"), locked(tmp_path, planned=["c"]):
+        raise AssertionError
+    assert unfinished(tmp_path) == {"a", "b"}
+    assert [path.name for path in tmp_path.iterdir()] == [".nmflowgan.lock"]

@@ -3,7 +3,7 @@
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from nmflowgan_cli.conditions import Condition
@@ -17,7 +17,7 @@ from nmflowgan_cli.pairs import rebuild
 from nmflowgan_cli.pairs.make import make
 from nmflowgan_cli.pairs.manifest import PairManifest, list_pairs
 from nmflowgan_cli.pairs.outputs import outputs
-from nmflowgan_cli.pairs.verification import Finding, Verified
+from nmflowgan_cli.pairs.verification import LISTS, Finding, Verified
 from nmflowgan_cli.synthesis.manifest import Manifest
 from nmflowgan_cli.synthesis.pipeline import Sampler, run
 from nmflowgan_cli.synthesis.plan import Job
@@ -50,7 +50,11 @@ def repair(
             yield from _make_pictures(folder, [one for [one] in records], opened)
         for records in _alike(rebuild.groups(verified.records, pairs)):
             yield from _make_pairs(folder, records, opened)
-    unmade = [finding for finding in verified.findings if finding.state == MISSING and finding.record is None]
+        first = next((record for record in verified.records if "output" not in record), None)
+        if first is not None:
+            list_pairs(open_container(*_named(folder, first)), PairManifest(folder))
+    unmade = [one for one in verified.findings if one.state == MISSING and one.record is None]
+    unmade = [one for one in unmade if PurePath(one.path).name not in LISTS]
     if unmade:
         hint = "run that command again with --resume"
         yield UsageError(f"{unmade[0].path} is made by the command that began {folder}", hint)
@@ -104,7 +108,7 @@ def _make_pictures(folder: Path, records: Sequence[Record], opened: Open) -> Ite
 
 
 def _make_pairs(folder: Path, groups: Sequence[list[Record]], opened: Open) -> Iterator[NmflowganError]:
-    """Make lots of pairs of one seed and weights again, record them, and list all pairs."""
+    """Make lots of pairs of one seed and weights again, and record them."""
     lots = []
     for records in groups:
         problem = next(filter(None, map(_problem, records)), "")
@@ -127,12 +131,9 @@ def _make_pairs(folder: Path, groups: Sequence[list[Record]], opened: Open) -> I
         return
     manifest = PairManifest(folder)
     with container:
-        try:
-            for outcome in make(lots, container, sampler):
-                manifest.add(outcome.records)
-                yield from outcome.errors
-        finally:
-            list_pairs(container, manifest)
+        for outcome in make(lots, container, sampler):
+            manifest.add(outcome.records)
+            yield from outcome.errors
 
 
 def _named(folder: Path, record: Record) -> tuple[str, Path, str | None]:

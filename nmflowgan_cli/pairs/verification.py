@@ -1,17 +1,21 @@
 """Verification of a folder of pictures or pairs against its manifest: every byte is read."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from nmflowgan_cli.data.containers import open_container
 from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX, META_INFO
 from nmflowgan_cli.data.manifest import MANIFEST_NAMES
 from nmflowgan_cli.errors import NmflowganError, UsageError
 from nmflowgan_cli.files import MISSING, PART, difference
 from nmflowgan_cli.journal import FILE_NAME, done_records
 from nmflowgan_cli.lock import holders, is_lock, unfinished
+from nmflowgan_cli.pairs.manifest import PairManifest
 from nmflowgan_cli.pairs.outputs import differences, outputs
+from nmflowgan_cli.pairs.rebuild import container_of
 from nmflowgan_cli.synthesis.weights import kept_name
 
 FOREIGN, LEFTOVER = "foreign", "leftover"
@@ -59,6 +63,7 @@ def verify(folder: Path) -> Verified:
     known = {output.path for output in by_output}
     names = known | planned | {FILE_NAME, *LISTS} | {f"{path}/{META_INFO}" for path in known}
     findings += [Finding(MISSING, name) for name in planned - known - set(LISTS) if not (folder / name).exists()]
+    findings += _lists(folder, done)
     profiles = {kept_name(digest): digest for record in done if (digest := str(record.get("weights_sha256") or ""))}
     findings += _unlisted(folder, known, planned, profiles)
     return Verified(len(by_output), sorted(findings, key=lambda finding: (finding.path, finding.state)), names, done)
@@ -88,6 +93,17 @@ def _refuse_outside(folder: Path, names: Iterable[str]) -> None:
             raise UsageError(
                 f"{folder / FILE_NAME} lists {name}, outside of its folder", "not a manifest of this tool?"
             )
+
+
+def _lists(folder: Path, records: Iterable[dict[str, Any]]) -> Iterator[Finding]:
+    """The lists of pairs that are not there, or do not list what the manifest does: a run was cut off before."""
+    first = next((record for record in records if "output" not in record), None)
+    if first is None:
+        return
+    name, layout = container_of(first)
+    for path, content in open_container(name, folder, layout).listings(PairManifest(folder).done()).items():
+        state = difference(folder / path, len(content), hashlib.sha256(content).hexdigest())
+        yield from [Finding(state, path)] * bool(state)
 
 
 def _unlisted(folder: Path, known: set[str], planned: set[str], profiles: Mapping[str, str]) -> Iterator[Finding]:

@@ -163,3 +163,23 @@ def test_a_manifest_that_points_elsewhere_is_refused(path: str) -> None:
 def test_a_folder_without_a_manifest() -> None:
     assert "holds no manifest.jsonl" in call("verify", "clean").stderr
     assert call("verify", "nothing").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "listed"),
+    [
+        ((), "manifest.csv"),
+        (("--layout", "basicsr"), "train/meta_info.txt"),
+        (("--container", "lmdb"), "train/gt.lmdb/meta_info.txt"),
+    ],
+)
+def test_lists_that_a_killed_run_left_behind_are_seen_and_written_again(asked: tuple[str, ...], listed: str) -> None:
+    assert call("make-pairs", "clean", *CONDITION, "--patch", 20, *asked, "-o", "pairs").returncode == 0
+    path = Path("pairs", listed)
+    whole = path.read_bytes()
+    for state, change in (("altered", lambda: path.write_bytes(whole[:-9])), ("missing", path.unlink)):
+        change()
+        found = call("verify", "pairs")
+        assert (found.returncode, found.stdout) == (3, f"{state}: {listed}\n")
+        assert call("verify", "pairs", "--repair").returncode == 0
+        assert path.read_bytes() == whole

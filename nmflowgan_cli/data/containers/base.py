@@ -16,7 +16,7 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.layouts import Label
 from nmflowgan_cli.data.origin import Origin, origin_of, refuse_iso
 from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError
-from nmflowgan_cli.files import digest
+from nmflowgan_cli.files import digest, write_whole
 from nmflowgan_cli.imaging import Bytes, encode_png
 from nmflowgan_cli.schemas import SchemaError, converted, reason
 
@@ -84,8 +84,14 @@ class Container(ABC):
         """Why code that reads the container cannot know a camera and ISO; "" where it can."""
         return ""
 
-    def finish(self, records: Sequence[Mapping[str, Any]]) -> None:  # noqa: B027 - most have nothing to do
-        """Write the lists of all pairs; `records`: those of the manifest that are done."""
+    def listings(self, records: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
+        """The content of each list of pairs by its path relative to `root`; `records`: of all pairs that are done."""
+        return {}
+
+    def finish(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Write the lists of all pairs, see `listings`."""
+        for name, content in self.listings(records).items():
+            write_whole(self.root / name, content)
 
     def close(self) -> None:  # noqa: B027
         """Close the files that are open."""

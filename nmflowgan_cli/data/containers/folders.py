@@ -10,7 +10,7 @@ from typing import Any
 from nmflowgan_cli.data.containers.base import Container, Sample, Volume
 from nmflowgan_cli.data.layouts import Label, Layout
 from nmflowgan_cli.data.manifest import MANIFEST_COLUMNS, MANIFEST_NAMES
-from nmflowgan_cli.files import write_together, write_whole
+from nmflowgan_cli.files import write_together
 
 
 class FolderContainer(Container):
@@ -34,15 +34,14 @@ class FolderContainer(Container):
         write_together(written)  # no clean patch without its noisy one, after an interruption, too
         return list(written)[1::2]
 
-    def finish(self, records: Sequence[Mapping[str, Any]]) -> None:
+    def listings(self, records: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         """manifest.csv, and BasicSR's list of pairs if the layout has one."""
         text = io.StringIO(newline="")
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(MANIFEST_COLUMNS)
         rows.writerows([record.get(column) for column in MANIFEST_COLUMNS] for record in records)
-        write_whole(self.root / MANIFEST_NAMES[0], text.getvalue().encode())
-        for path, lines in _meta_info(records, self.layout.meta_info).items():
-            write_whole(self.root / path, "".join(lines).encode())
+        listed = {name: "".join(lines).encode() for name, lines in _meta_info(records, self.layout.meta_info).items()}
+        return {MANIFEST_NAMES[0]: text.getvalue().encode(), **listed}
 
 
 def _meta_info(records: Sequence[Mapping[str, Any]], pattern: str) -> dict[str, list[str]]:

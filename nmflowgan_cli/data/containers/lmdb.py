@@ -16,7 +16,6 @@ from typing import Any
 from nmflowgan_cli.data.containers.base import Container, EncodedPair, Sample, Volume, damage_named, pair_of, require
 from nmflowgan_cli.data.layouts import Label, Layout
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.files import write_whole
 from nmflowgan_cli.imaging import PNG_OPTIONS
 from nmflowgan_cli.journal import done_records
 
@@ -65,15 +64,15 @@ class LMDBContainer(Container):
             self._put(noisy, {sample.label.key: sample.noisy for sample in samples})
         return [self.root / clean, self.root / noisy]
 
-    def finish(self, records: Sequence[Mapping[str, Any]]) -> None:
+    def listings(self, records: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         """meta_info.txt of every database; it lists what is in both of a pair."""
         lines: dict[str, list[str]] = defaultdict(list)
         for record in records:
             shape = f"({record['height']},{record['width']},3)"
             for side in ("clean", "noisy"):
-                lines[record[side]].append(f"{record['key']}.png {shape} {PNG_OPTIONS['compress_level']}\n")
-        for path, listed in lines.items():
-            write_whole(self.root / path / META_INFO, "".join(sorted(listed)).encode())
+                listed = f"{record['key']}.png {shape} {PNG_OPTIONS['compress_level']}\n"
+                lines[f"{record[side]}/{META_INFO}"].append(listed)
+        return {path: "".join(sorted(listed)).encode() for path, listed in lines.items()}
 
     def close(self) -> None:
         self._open.clear()
