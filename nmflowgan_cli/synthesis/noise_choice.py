@@ -140,7 +140,8 @@ def _of_table(names: Sequence[str]) -> Weights:
     if len(names) != 1:
         raise ConditionError(f"{len(names)} cameras of the table at once", "one with --rendered plain")
     camera, profile = camera_of(names[0]), profile_of(names[0])
-    notice(f"noise of {camera.name}, plainly rendered, by the table of cameras (quality: {camera.quality})")
+    told = f"noise of {camera.name}, plainly rendered, by the table of cameras (quality: {camera.quality})"
+    notice("; ".join((told, *camera.remarks)))
     found = of_profile(profile)
     # The name as it was typed finds the camera again where ISOs are chosen.
     return replace(found, vocabulary=replace(found.vocabulary, names={camera.name: names[0]}))

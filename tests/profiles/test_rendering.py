@@ -74,6 +74,7 @@ def test_like_a_cameras_own_picture(tmp_path: Path) -> None:
     assert found.rendering is not None
     assert parse_profile(profile_bytes(found), "f.json").rendering is not None
     again = synthesize(model_of(found), clean, Condition(found.name, 0), 2)
+    assert found.camera.noise == {100: (0.0, 0.0)}
     ratio = (again.astype(float) - clean).std() / (noisy.astype(float) - clean).std()
     assert ratio == pytest.approx(1, abs=0.35)
 
