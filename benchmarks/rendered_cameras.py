@@ -1,8 +1,8 @@
 """Noise of cameras' own JPEGs from renderings of the same camera's other scenes, beside weights that were trained.
 
 Each scene of the split is judged, in its central 512 pixels, by renderings of train pairs of other scenes: the same
-camera's at the nearest ISO, or at any. The prior has not seen the scene that is judged. Weights that were trained on the
-train split have seen its scenes: on `train` their numbers are flattered, on `val` they are not.
+camera's at the nearest ISO, or at any. The prior has not seen the scene that is judged. Weights that were trained on
+the train split have seen its scenes: on `train` their numbers are flattered, on `val` they are not.
 
     python benchmarks/rendered_cameras.py --data polyu --split train [-w WEIGHTS] [-o rendered_cameras.jsonl]
 """
@@ -11,7 +11,7 @@ import argparse
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from math import log
 from pathlib import Path
 
@@ -88,7 +88,7 @@ def main() -> None:
     for target in read_pairs(given.data, given.split):
         clean, noisy = loaded(target, JUDGED)
         all_ways = ways(target, train, strengths)
-        all_ways |= {weights: lambda weights=weights: trained(weights, target) for weights in given.weights}
+        all_ways |= {weights: partial(trained, weights, target) for weights in given.weights}
         for way, make in all_ways.items():
             made = make()(clean, np.random.default_rng(0)).clip(0, 255).round().astype(np.uint8)
             line = {"way": way, "scene": target.scene, "camera": target.condition.camera, "iso": target.condition.iso}

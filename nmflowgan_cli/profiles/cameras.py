@@ -22,7 +22,7 @@ LIGHTS = 1.1
 """White balance is drawn within this factor of the measured light's: wider ranges were worse on SIDD's train split."""
 POOR = "poor"
 X_TRANS = re.compile(r"X-(?!A\d|T\d00)|X100[STFV]|X[237]0$")
-"""Models of Fujifilm with X-Trans colour filters; the X-A series, X-T100, X-T200, XF10, GFX and the first X100 are Bayer."""
+"""Fujifilm's models with X-Trans filters; the X-A series, X-T100, X-T200, XF10, GFX and the first X100 have Bayer's."""
 MAKERS_WORDS = {"corporation", "corp", "company", "co", "ltd", "inc", "imaging", "camera", "ag", "electric", "ind"}
 """Words that EXIF adds to a maker's name."""
 ROMAN = {"ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7"}

@@ -77,7 +77,7 @@ def from_rendered(
 ) -> NoiseProfile:
     """The profile of one camera and ISO that rendered these pictures itself, from them or from pairs with `clean`.
 
-    Its numbers of the simulator say nothing: noise is made by the statistics of `rendering`. Raises ProfileError for
+    Its numbers of the simulator say nothing: noise is made by the statistics of `renderings`. Raises ProfileError for
     pictures that are too small, too dark or saturated, and for those alone that show no noise.
     """
     _check(clean or noisy, noisy, names)
@@ -88,14 +88,15 @@ def from_rendered(
     else:
         found = [measurable(blocks_of(picture), of.name) for picture, of in zip(noisy, names, strict=True)]
         shown = [blocks.chosen(flattest(blocks)) for blocks in found]
-    made = typical(name, {UNKNOWN_ISO if iso is None else iso: (0.0, 0.0)}, way="pairs" if clean else "pictures")
+    key = UNKNOWN_ISO if iso is None else iso
+    made = typical(name, {key: (0.0, 0.0)}, way="pairs" if clean else "pictures")
     return replace(
         made,
         iso_known=iso is not None,
         references=tuple(names),
         levels=_levels(shown),
         texture=_texture(shown),
-        rendering=rendering_of_pairs(clean, noisy) if clean else rendering_of_pictures(noisy),
+        renderings={key: rendering_of_pairs(clean, noisy) if clean else rendering_of_pictures(noisy)},
         remarks=tuple(
             f"{of.name}: only {len(blocks)} flat blocks of {BLOCK}x{BLOCK} pixels"
             for blocks, of in zip(shown, names, strict=True)
