@@ -20,7 +20,7 @@ from nmflowgan_cli.profiles.closed_form import BLOCK
 from nmflowgan_cli.profiles.fitting import FIXED, TYPICAL_BALANCE, Fit
 from nmflowgan_cli.profiles.flatness import fit_flat, flattest
 from nmflowgan_cli.profiles.profile import NoiseProfile, Reference, Way
-from nmflowgan_cli.profiles.refusals import FEW_BLOCKS, checked, measurable, mid_tones, remarks_of
+from nmflowgan_cli.profiles.refusals import FEW_BLOCKS, checked, measurable, remarks_of
 from nmflowgan_cli.profiles.rendered import rendering_of_pairs, rendering_of_pictures
 
 UNKNOWN_ISO = 100
@@ -78,13 +78,11 @@ def from_rendered(
     """The profile of one camera and ISO that rendered these pictures itself, from them or from pairs with `clean`.
 
     Its numbers of the simulator say nothing: noise is made by the statistics of `renderings`. Raises ProfileError for
-    pictures that are too small, too dark or saturated, and for those alone that show no noise.
+    pictures that are too small, and for those alone that are too dark, saturated, or show no noise.
     """
     _check(clean or noisy, noisy, names)
     if clean:
-        shown = [
-            mid_tones(blocks_of(over, under), of.name) for under, over, of in zip(clean, noisy, names, strict=True)
-        ]
+        shown = [blocks_of(over, under) for under, over in zip(clean, noisy, strict=True)]
     else:
         found = [measurable(blocks_of(picture), of.name) for picture, of in zip(noisy, names, strict=True)]
         shown = [blocks.chosen(flattest(blocks)) for blocks in found]

@@ -33,8 +33,8 @@ def checked(picture: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
     return picture
 
 
-def mid_tones(blocks: Blocks, name: str) -> Blocks:
-    """The blocks without black or saturated channels; ProfileError where they are too few."""
+def measurable(blocks: Blocks, name: str) -> Blocks:
+    """The blocks without black or saturated channels; ProfileError where they are too few, or show no noise."""
     dark, bright = blocks.level.min(1) <= BLACK, blocks.level.max(1) >= SATURATED
     kept = blocks.chosen(~dark & ~bright)
     if len(kept) < LEAST_BLOCKS:
@@ -42,12 +42,6 @@ def mid_tones(blocks: Blocks, name: str) -> Blocks:
             f"{name}: {100 * dark.mean():.0f} % of the picture is black, {100 * bright.mean():.0f} % saturated",
             "give a picture with more mid-tones",
         )
-    return kept
-
-
-def measurable(blocks: Blocks, name: str) -> Blocks:
-    """The `mid_tones`; ProfileError also where they show no noise."""
-    kept = mid_tones(blocks, name)
     noise = float(np.sqrt(np.quantile(kept.covariance[:, 1, 1, 0], 0.3)))
     if noise < LEAST_NOISE:
         raise ProfileError(f"{name}: noise of {noise:.2f} counts is no more than rounding", "give a noisier picture")
