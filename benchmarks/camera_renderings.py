@@ -29,10 +29,10 @@ Prior = Callable[[str], Sequence[float]]
 """The coefficients to expect of a camera."""
 
 
-def centre(picture: Counts) -> Counts:
+def centre(picture: Counts, side: int = SIDE) -> Counts:
     """The central window; corners on JPEG's blocks."""
-    top, left = ((side - SIDE) // 2 // 8 * 8 for side in picture.shape[:2])
-    return picture[top : top + SIDE, left : left + SIDE]
+    top, left = ((whole - side) // 2 // 8 * 8 for whole in picture.shape[:2])
+    return picture[top : top + side, left : left + side]
 
 
 def sampled(task: Task, rendering: Rendering) -> Synthesis:

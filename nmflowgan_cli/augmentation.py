@@ -48,6 +48,7 @@ class AddCameraNoise:
     returned: as `synthesize` makes grey pictures.
 
     `profile`: the file of a noise profile; `like`: noisy pictures to estimate one from; either in place of weights.
+    `rendered`: "plain" or "camera", of `like` or of a camera by name, as `synthesize` takes it.
     `white_balance`: "R,B", the gains of red and blue for profiles; drawn anew for each picture by default.
 
     `camera`, `iso`: one, several, "random", or for the ISO a range "100-3200"; drawn anew for each picture.
@@ -80,6 +81,7 @@ class AddCameraNoise:
         iso: Wanted = "random",
         profile: str | Path | None = None,
         like: str | Path | Sequence[str | Path] = (),
+        rendered: str = "",
         white_balance: str = "",
         seed: int = 0,
         device: str = "cpu",
@@ -90,6 +92,7 @@ class AddCameraNoise:
             weights=None if weights is None else str(weights),
             profile=None if profile is None else Path(profile),
             like=(str(like),) if isinstance(like, str | Path) else tuple(map(str, like)),
+            rendered=rendered,
             white_balance=white_balance,
             cache_dir=cache_dir,
         ).find(cameras)

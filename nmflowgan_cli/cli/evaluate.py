@@ -55,6 +55,7 @@ def evaluate(
         typer.Option(metavar="FILE", help="Noise profile, in place of every camera's noise; may be repeated."),
     ] = None,
     like: options.Like = None,
+    rendered: options.Rendered = "",
     protocol: Annotated[
         ProtocolName,
         typer.Option(
@@ -173,7 +174,7 @@ def evaluate(
     fit_pairs = pairs
     if fit_split != split and not set(model).isdisjoint(FITTED):
         fit_pairs = select(data, fit_split, limit=limit, camera=camera, iso=iso).pairs
-    alike = _alike(like)
+    alike = _alike(like, rendered)
     entries = candidates(
         [*model, *alike],
         fit_pairs,
@@ -201,13 +202,15 @@ def evaluate(
     raise typer.Exit(SOME_FAILED if failed else 0)
 
 
-def _alike(like: list[str] | None) -> "dict[str, Weights]":
+def _alike(like: list[str] | None, rendered: str) -> "dict[str, Weights]":
     """The noise of the pictures of --like, by its name."""
     from nmflowgan_cli.synthesis.noise_choice import NoiseChoice
 
     if not like:
+        if rendered:
+            raise UsageError("--rendered is for --like", "a profile or weights say it themselves")
         return {}
-    found = NoiseChoice(like=tuple(like)).find()
+    found = NoiseChoice(like=tuple(like), rendered=rendered).find()
     return {found.name: found}
 
 

@@ -59,8 +59,8 @@ Profile = Annotated[
 Rendered = Annotated[
     str,
     typer.Option(
-        help="plain: developed from raw without denoising, also a camera by name; camera: --like is a camera's own "
-        "JPEG.  [default for --like: camera for JPEGs, else plain]"
+        help="plain: developed from raw without denoising; camera: a camera's own JPEGs; for --like, and cameras by "
+        "name.  [default for --like: camera for JPEGs, else plain]"
     ),
 ]
 RelativeTo = Annotated[

@@ -96,6 +96,7 @@ def fit(
 @app.command(
     epilog=_examples(
         'make --camera "Nikon D800" --iso 6400 -o d800.json',
+        'make --camera "Nikon D800" --rendered camera -o d800-jpeg.json',
         "make --shot 0.006 --read 0.0001 --iso 3200 --camera X100 -o x100.json",
         "make --raw IMG_0001.dng -o phone.json",
     )
@@ -116,6 +117,12 @@ def make(
     raw: Annotated[
         Path | None, typer.Option(help="A DNG that states its noise, colours and white balance.", metavar="FILE")
     ] = None,
+    rendered: Annotated[
+        Rendering,
+        typer.Option(
+            help="plain: from raw, without denoising; camera: its own JPEGs, of some cameras.", show_default=True
+        ),
+    ] = Rendering.plain,
     shot: Annotated[
         float | None, typer.Option(min=0, max=1, help="Variance per signal, of raw values from 0 to 1.")
     ] = None,
@@ -135,6 +142,8 @@ def make(
         raise UsageError("--raw and --shot both say the noise", "leave one of them out")
     if (numbers or raw) and len(iso or ()) > 1:
         raise UsageError("several ISOs are for a camera by name", "give one --iso")
+    if rendered == Rendering.camera and (numbers or raw or iso):
+        raise UsageError("--rendered camera is for --camera alone", "the profile holds all ISOs that are known")
     one = iso[0] if iso else None
     if raw:
         from nmflowgan_cli.profiles.raw import read_raw
@@ -144,6 +153,10 @@ def make(
         from nmflowgan_cli.profiles.by_hand import by_hand
 
         profile = by_hand(shot, read, one, name=camera or "by hand")
+    elif camera and rendered == Rendering.camera:
+        from nmflowgan_cli.profiles.packaged import packaged
+
+        profile = packaged(camera)
     elif camera:
         from nmflowgan_cli.profiles.cameras import profile_of
 

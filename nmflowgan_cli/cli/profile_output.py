@@ -27,8 +27,9 @@ def print_profile(profile: NoiseProfile) -> None:
     console = Console(highlight=False, markup=False)
     console.print(profile.name, style="bold")
     console.print(f"  {WAYS[profile.way]}")
-    _block(console, "noise of raw values in [0, 1]: variance = shot * raw + read", _noise(profile))
-    if profile.iso_known:
+    if not profile.renderings:
+        _block(console, "noise of raw values in [0, 1]: variance = shot * raw + read", _noise(profile))
+    if profile.iso_known and not profile.renderings:
         low, high = vocabulary_of(profile).iso_range(profile.name)
         console.print(f"  by physics ISO {low} to {high}")
     _block(console, "rendering", _grid(_rendering(profile)))
@@ -59,9 +60,10 @@ def _rendering(profile: NoiseProfile) -> Iterator[tuple[str, str]]:
         yield "mosaic", "none: a single channel"
         yield "blur", f"{profile.blur:.3g} pixels"
         return
-    if profile.rendering:
+    if profile.renderings:
         yield "rendered by", "the camera: noise by its statistics, as strength and correlation"
-        yield "", "(what follows is plain physics, which is not used)"
+        yield "ISO", ", ".join(map(str, sorted(profile.camera.noise))) if profile.iso_known else "unknown"
+        return
     for name, (low, high) in zip(("red gain", "blue gain"), camera.white_balance, strict=True):
         between = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
         yield name, between + _uncertain(profile, "white_balance")

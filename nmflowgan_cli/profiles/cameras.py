@@ -21,6 +21,8 @@ MOST_NAMES = 8
 LIGHTS = 1.1
 """White balance is drawn within this factor of the measured light's: wider ranges were worse on SIDD's train split."""
 POOR = "poor"
+X_TRANS = re.compile(r"X-(?!A\d|T\d00)|X100[STFV]|X[237]0$")
+"""Fujifilm's models with X-Trans filters; the X-A series, X-T100, X-T200, XF10, GFX and the first X100 have Bayer's."""
 MAKERS_WORDS = {"corporation", "corp", "company", "co", "ltd", "inc", "imaging", "camera", "ag", "electric", "ind"}
 """Words that EXIF adds to a maker's name."""
 ROMAN = {"ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7"}
@@ -51,6 +53,17 @@ class Camera:
     def name(self) -> str:
         """Maker and model, the maker once."""
         return self.model if self.model.lower().startswith(self.maker.lower()) else f"{self.maker} {self.model}"
+
+    @property
+    def x_trans(self) -> bool:
+        """Whether its colour filters are X-Trans, which the simulator does not know."""
+        return self.maker == "Fujifilm" and X_TRANS.match(self.model) is not None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Reasons to doubt a profile by the name alone."""
+        poor = (f"shot noise of the table varies by {self.residual:.2f} (ln)",) if self.quality == POOR else ()
+        return (*poor, "X-Trans, simulated as Bayer: strength holds, correlation does not") if self.x_trans else poor
 
     def noise(self, iso: int) -> tuple[float, float]:
         """(shot, read) of raw values in [0, 1] at `iso`; raises ConditionError outside of `isos`."""
@@ -126,8 +139,7 @@ def profile_of(name: str, isos: tuple[int, ...] = (), *, area: float = 1.0) -> N
     camera = camera_of(name)
     noise = {iso: camera.noise(iso) for iso in sorted(set(isos or stops(camera)))}
     scaled = {iso: (shot / area, read / area**2) for iso, (shot, read) in noise.items()}
-    remarks = (f"shot noise of the table varies by {camera.residual:.2f} (ln)",) if camera.quality == POOR else ()
-    profile = typical(camera.name, scaled, way="table", remarks=remarks)
+    profile = typical(camera.name, scaled, way="table", remarks=camera.remarks)
     return profile if camera.white_balance is None else _lit(profile, *camera.white_balance)
 
 

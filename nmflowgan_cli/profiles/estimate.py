@@ -15,10 +15,13 @@ from nmflowgan_cli.models.base import WHITE
 from nmflowgan_cli.models.isp import CameraProfile
 from nmflowgan_cli.profiles.blocks import Blocks, are_sampled, blocks_of
 from nmflowgan_cli.profiles.burst import blocks_of_burst
+from nmflowgan_cli.profiles.by_hand import typical
+from nmflowgan_cli.profiles.closed_form import BLOCK
 from nmflowgan_cli.profiles.fitting import FIXED, TYPICAL_BALANCE, Fit
-from nmflowgan_cli.profiles.flatness import fit_flat
+from nmflowgan_cli.profiles.flatness import fit_flat, flattest
 from nmflowgan_cli.profiles.profile import NoiseProfile, Reference, Way
-from nmflowgan_cli.profiles.refusals import checked, measurable, remarks_of
+from nmflowgan_cli.profiles.refusals import FEW_BLOCKS, checked, measurable, remarks_of
+from nmflowgan_cli.profiles.rendered import rendering_of_pairs, rendering_of_pictures
 
 UNKNOWN_ISO = 100
 """ISO of the only entry of a profile whose ISO is not known."""
@@ -55,15 +58,49 @@ def from_pairs(
 ) -> NoiseProfile:
     """The profile of one camera and ISO from pairs, each picture (H, W, 3) uint8; as `from_pictures`."""
     del seed
-    for under, over, of in zip(clean, noisy, names, strict=True):
-        if under.shape != checked(over, of.name).shape:
-            raise ProfileError(f"{of.name}: clean {under.shape}, noisy {over.shape}", "a pair has one size")
+    _check(clean, noisy, names)
     sampled = are_sampled(noisy)
     found = [
         measurable(blocks_of(over, under, sampled=sampled), of.name)
         for under, over, of in zip(clean, noisy, names, strict=True)
     ]
     return _profile(found, names, name=name, iso=iso, way="pairs", sampled=sampled)
+
+
+def from_rendered(
+    noisy: Sequence[NDArray[np.uint8]],
+    names: Sequence[Reference],
+    *,
+    name: str,
+    iso: int | None,
+    clean: Sequence[NDArray[np.uint8]] = (),
+) -> NoiseProfile:
+    """The profile of one camera and ISO that rendered these pictures itself, from them or from pairs with `clean`.
+
+    Its numbers of the simulator say nothing: noise is made by the statistics of `renderings`. Raises ProfileError for
+    pictures that are too small, and for those alone that are too dark, saturated, or show no noise.
+    """
+    _check(clean or noisy, noisy, names)
+    if clean:
+        shown = [blocks_of(over, under) for under, over in zip(clean, noisy, strict=True)]
+    else:
+        found = [measurable(blocks_of(picture), of.name) for picture, of in zip(noisy, names, strict=True)]
+        shown = [blocks.chosen(flattest(blocks)) for blocks in found]
+    key = UNKNOWN_ISO if iso is None else iso
+    made = typical(name, {key: (0.0, 0.0)}, way="pairs" if clean else "pictures")
+    return replace(
+        made,
+        iso_known=iso is not None,
+        references=tuple(names),
+        levels=_levels(shown),
+        texture=_texture(shown),
+        renderings={key: rendering_of_pairs(clean, noisy) if clean else rendering_of_pictures(noisy)},
+        remarks=tuple(
+            f"{of.name}: only {len(blocks)} flat blocks of {BLOCK}x{BLOCK} pixels"
+            for blocks, of in zip(shown, names, strict=True)
+            if len(blocks) < FEW_BLOCKS
+        ),
+    )
 
 
 def from_burst(
@@ -84,11 +121,17 @@ def from_burst(
     return replace(profile, remarks=remarks + profile.remarks)
 
 
+def _check(clean: Sequence[NDArray[np.uint8]], noisy: Sequence[NDArray[np.uint8]], names: Sequence[Reference]) -> None:
+    """Raise ProfileError for pictures that are too small, and for pairs of different sizes."""
+    for under, over, of in zip(clean, noisy, names, strict=True):
+        if under.shape != checked(over, of.name).shape:
+            raise ProfileError(f"{of.name}: clean {under.shape}, noisy {over.shape}", "a pair has one size")
+
+
 def _profile(
     found: Sequence[Blocks], names: Sequence[Reference], *, name: str, iso: int | None, way: Way, sampled: bool
 ) -> NoiseProfile:
     fit, flat = fit_flat(found, [of.name for of in names], sampled=sampled)
-    levels = np.concatenate([blocks.level for blocks in flat]).clip(0, WHITE)
     # The shots of a burst share one white balance.
     balances = np.broadcast_to(fit.white_balance, (len(names), 2)).tolist()
     references = [replace(of, white_balance=(red, blue)) for of, (red, blue) in zip(names, balances, strict=True)]
@@ -99,11 +142,20 @@ def _profile(
         way=way,
         references=tuple(references),
         uncertainty=_uncertainty(fit),
-        levels=tuple((int(low), int(high)) for low, high in zip(levels.min(0), levels.max(0), strict=True)),
+        levels=_levels(flat),
         sampled=fit.sampled,
-        texture=float(max(blocks.texture.max() for blocks in flat)),
+        texture=_texture(flat),
         remarks=remarks_of(fit, found, flat, names),
     )
+
+
+def _levels(shown: Sequence[Blocks]) -> tuple[tuple[int, int], ...]:
+    levels = np.concatenate([blocks.level for blocks in shown]).clip(0, WHITE)
+    return tuple((int(low), int(high)) for low, high in zip(levels.min(0), levels.max(0), strict=True))
+
+
+def _texture(shown: Sequence[Blocks]) -> float:
+    return float(max(blocks.texture.max() for blocks in shown))
 
 
 def _camera(fit: Fit, iso: int) -> CameraProfile:

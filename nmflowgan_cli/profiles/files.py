@@ -100,6 +100,7 @@ class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
     mosaic: bool = True
     blur: Annotated[float, Meta(ge=0, le=4)] = 0.0
     rendering: _Rendering | None = None
+    renderings: dict[_Iso, _Rendering] = {}
     levels: Annotated[list[_Levels], Meta(max_length=3)] = []
     texture: Annotated[float, Meta(ge=0, le=255)] | None = None
     references: Annotated[list[_Reference], Meta(max_length=1000)] = []
@@ -113,10 +114,7 @@ class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
             raise ValueError(f"noise: {UNKNOWN!r} stands alone, without ISOs beside it")
         if self.mosaic and self.blur:
             raise ValueError("blur: only without a mosaic")
-        if (self.rendering or self.sampled) and not self.mosaic:
-            raise ValueError(f"{'rendering' if self.rendering else 'sampled'}: only with a mosaic")
-        if self.rendering and len(self.noise) > 1:
-            raise ValueError("rendering: of a single ISO")
+        self._check_rendering()
         if any(abs(sum(row) - 1) > 0.01 for row in self.matrix):
             raise ValueError("matrix: each row must sum to 1, so that grey stays grey")
         if abs(_determinant(self.matrix)) < 0.02:
@@ -125,6 +123,15 @@ class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
             raise ValueError("levels: a range for each of red, green and blue, or none")
         if any(low > high for low, high in self.levels):
             raise ValueError("levels: a range goes from the lowest to the highest level")
+
+    def _check_rendering(self) -> None:
+        rendered = self.rendering or self.renderings
+        if (rendered or self.sampled) and not self.mosaic:
+            raise ValueError(f"{'rendering' if rendered else 'sampled'}: only with a mosaic")
+        if self.rendering and (len(self.noise) > 1 or self.renderings):
+            raise ValueError("rendering: of a single ISO")
+        if self.renderings and self.renderings.keys() != self.noise.keys():
+            raise ValueError("renderings: of the same ISOs as noise")
 
 
 def _determinant(rows: tuple[_Row, _Row, _Row]) -> float:
@@ -183,7 +190,7 @@ def profile_bytes(profile: NoiseProfile) -> bytes:
         "way": profile.way,
         "noise": {iso: {"shot": shot, "read": read} for iso, (shot, read) in noise.items()},
         **(_rendering(camera, sampled=profile.sampled) if profile.mosaic else {"mosaic": False, "blur": profile.blur}),
-        **({} if profile.rendering is None else {"rendering": asdict(profile.rendering)}),
+        **_renderings(profile),
         "levels": profile.levels,
         "texture": profile.texture,
         "references": [asdict(reference) for reference in profile.references],
@@ -194,6 +201,14 @@ def profile_bytes(profile: NoiseProfile) -> bytes:
     content = ("{\n" + ",\n".join(lines) + "\n}\n").encode()
     parse_profile(content, profile.name)
     return content
+
+
+def _renderings(profile: NoiseProfile) -> dict[str, Any]:
+    """Of a single ISO as `rendering`, of several as `renderings`."""
+    found = {str(iso): asdict(rendering) for iso, rendering in sorted(profile.renderings.items())}
+    if len(found) > 1:
+        return {"renderings": found}
+    return {"rendering": next(iter(found.values()))} if found else {}
 
 
 def _rendering(camera: CameraProfile, *, sampled: bool) -> dict[str, Any]:
@@ -232,7 +247,8 @@ def _rounded(value: Any) -> Any:
 
 def _profile(document: _Document) -> NoiseProfile:
     known = UNKNOWN not in document.noise
-    balance, rendering = document.white_balance, document.rendering
+    balance = document.white_balance
+    renderings = dict.fromkeys(document.noise, document.rendering) if document.rendering else document.renderings
     camera = CameraProfile(
         noise={int(iso) if known else NOMINAL_ISO: (one.shot, one.read) for iso, one in document.noise.items()},
         matrix=document.matrix,
@@ -252,7 +268,10 @@ def _profile(document: _Document) -> NoiseProfile:
         levels=tuple(document.levels),
         texture=document.texture,
         sampled=document.sampled,
-        rendering=rendering and Rendering(rendering.strength, rendering.kernel, rendering.variation),
+        renderings={
+            int(iso) if known else NOMINAL_ISO: Rendering(one.strength, one.kernel, one.variation)
+            for iso, one in renderings.items()
+        },
         mosaic=document.mosaic,
         blur=document.blur,
         remarks=tuple(document.remarks),

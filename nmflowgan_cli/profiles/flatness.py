@@ -35,7 +35,7 @@ ADVICE = "too textured to tell noise from structure: give a picture with smooth 
 
 def fit_flat(pictures: Sequence[Blocks], names: Sequence[str], *, sampled: bool) -> tuple[Fit, list[Blocks]]:
     """The fit to pictures, and their blocks that it rests on; ProfileError for a picture without flat areas."""
-    chosen = [blocks.chosen(_flattest(blocks)) for blocks in pictures]
+    chosen = [blocks.chosen(flattest(blocks)) for blocks in pictures]
     fit = solve(Problem(cells_of(chosen), sampled=sampled))
     for _ in range(ROUNDS):
         chosen = [blocks.chosen(_like_noise(blocks, number, fit)) for number, blocks in enumerate(pictures)]
@@ -46,7 +46,7 @@ def fit_flat(pictures: Sequence[Blocks], names: Sequence[str], *, sampled: bool)
     return fit, chosen
 
 
-def _flattest(blocks: Blocks) -> NDArray[np.bool_]:
+def flattest(blocks: Blocks) -> NDArray[np.bool_]:
     """The flattest blocks among those of like brightness."""
     strength, keep = np.log(blocks.variance()).mean(1), np.zeros(len(blocks), bool)
     parts = max(1, min(PARTS, len(blocks) // BLOCKS_PER_PART))

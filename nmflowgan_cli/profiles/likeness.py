@@ -1,7 +1,6 @@
 """Profiles of the noise in pictures, bursts and pairs: reading, camera and ISO, then the estimator."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,11 +10,9 @@ from nmflowgan_cli.data.manifest import written_camera
 from nmflowgan_cli.data.reading import Paired, allot, of_camera, read_paired
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import FORMATS, Bytes, Picture, read
-from nmflowgan_cli.models.rendered import Rendering
 from nmflowgan_cli.notices import notice
 from nmflowgan_cli.profiles.exif import Shot, shot_of
 from nmflowgan_cli.profiles.profile import NoiseProfile, Reference
-from nmflowgan_cli.profiles.rendered import rendering_of_pairs, rendering_of_pictures
 
 MOST_PICTURES = 100
 """References that are read at a time, whole."""
@@ -33,7 +30,7 @@ def like(
     UsageError for pictures of several cameras or ISOs, PictureError for one that cannot be read, and what the
     estimator raises where it cannot know.
     """
-    from nmflowgan_cli.profiles.estimate import from_pictures
+    from nmflowgan_cli.profiles.estimate import from_pictures, from_rendered
 
     pictures, shot = _opened(paths, camera, iso)
     grey = [_is_grey(picture) for picture in pictures]
@@ -43,9 +40,9 @@ def like(
         return from_grey(pictures, _references(paths), name=shot.camera, iso=shot.iso)
     if any(grey):
         raise UsageError(f"{paths[grey.index(True)].name} is grey, and others are not", "a profile for each kind")
-    found = from_pictures(pictures, _references(paths), name=shot.camera, iso=shot.iso, seed=seed)
-    how = rendered or usual_rendering([path.name for path in paths])
-    return _rendered(found, how, lambda: rendering_of_pictures(pictures))
+    if (rendered or usual_rendering([path.name for path in paths])) == CAMERA:
+        return from_rendered(pictures, _references(paths), name=shot.camera, iso=shot.iso)
+    return from_pictures(pictures, _references(paths), name=shot.camera, iso=shot.iso, seed=seed)
 
 
 def from_shots(paths: Sequence[Path], *, camera: str = "", iso: int | None = None, seed: int = 0) -> NoiseProfile:
@@ -71,7 +68,7 @@ def of_pairs(
 
     Raises UsageError where they are of several cameras or ISOs and none is chosen, or none is left.
     """
-    from nmflowgan_cli.profiles.estimate import from_pairs
+    from nmflowgan_cli.profiles.estimate import from_pairs, from_rendered
 
     condition = Condition(written_camera(camera), iso) if camera and iso else None
     pairs, usual = read_paired(data, condition=condition)
@@ -85,16 +82,11 @@ def of_pairs(
     if all(_is_grey(noisy) for _, _, noisy in taken):
         raise UsageError(f"{data} holds grey pictures", "the noisy ones alone make a profile: profile fit PICTURES")
     clean, noisy = [clean for _, clean, _ in taken], [noisy for _, _, noisy in taken]
-    found = from_pairs(
-        clean,
-        noisy,
-        [Reference(name[-100:], sha256(noisy.tobytes()).hexdigest()) for name, _, noisy in taken],
-        name=CAMERA_NAMES.get(known.camera, known.camera),
-        iso=known.iso or None,
-        seed=seed,
-    )
-    how = rendered or usual_rendering([name for name, _, _ in taken])
-    return _rendered(found, how, lambda: rendering_of_pairs(clean, noisy))
+    references = [Reference(name[-100:], sha256(noisy.tobytes()).hexdigest()) for name, _, noisy in taken]
+    name, known_iso = CAMERA_NAMES.get(known.camera, known.camera), known.iso or None
+    if (rendered or usual_rendering([name for name, _, _ in taken])) == CAMERA:
+        return from_rendered(noisy, references, name=name, iso=known_iso, clean=clean)
+    return from_pairs(clean, noisy, references, name=name, iso=known_iso, seed=seed)
 
 
 def usual_rendering(names: Sequence[str]) -> str:
@@ -103,11 +95,6 @@ def usual_rendering(names: Sequence[str]) -> str:
         return PLAIN
     notice(f"{names[0]} is a JPEG, taken for the camera's own; if it was developed from raw: --rendered plain")
     return CAMERA
-
-
-def _rendered(profile: NoiseProfile, how: str, estimate: Callable[[], Rendering]) -> NoiseProfile:
-    """The profile, with the rendering of a camera's own pictures if it is asked for."""
-    return replace(profile, rendering=estimate()) if how == CAMERA else profile
 
 
 def _of_split(pairs: Sequence[Paired], usual: str, split: str) -> Sequence[Paired]:

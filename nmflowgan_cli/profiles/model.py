@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from nmflowgan_cli.conditions import UNKNOWN_ISO, Condition, Vocabulary
@@ -11,7 +12,7 @@ from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.metrics.moments import FloatArray
 from nmflowgan_cli.models.base import WHITE, Code, Fields, Geometry, NoiseModel
 from nmflowgan_cli.models.isp import CameraProfile, ISPNoise
-from nmflowgan_cli.models.rendered import RenderedNoise, Rendering
+from nmflowgan_cli.models.rendered import RenderedNoise
 from nmflowgan_cli.models.srgb import to_linear
 from nmflowgan_cli.profiles.closed_form import BLOCK
 from nmflowgan_cli.profiles.profile import NoiseProfile
@@ -67,12 +68,27 @@ class SampledNoise(ProfileNoise):
         return expose_sampled(to_linear(clean / WHITE), self.settings(clean, code, statistics), fields.latent)
 
 
-class ProfileRendering(RenderedNoise):
-    """The noise of a profile that has a rendering."""
+class ProfileRendering(NoiseModel):
+    """The noise of a profile that has renderings: of each ISO the nearest one."""
 
-    def __init__(self, profile: NoiseProfile, rendering: Rendering) -> None:
-        super().__init__(rendering, vocabulary_of(profile))
-        self.profile = profile
+    geometry = RenderedNoise.geometry
+
+    def __init__(self, profile: NoiseProfile) -> None:
+        self.profile, self.vocabulary = profile, vocabulary_of(profile)
+        self.models = [RenderedNoise(rendering, self.vocabulary) for _, rendering in sorted(profile.renderings.items())]
+
+    def to(self, device: torch.device | str) -> "ProfileRendering":
+        self.models = [model.to(device) for model in self.models]
+        return self
+
+    def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: Tensor | None = None) -> Tensor:
+        """See `NoiseModel.sample`."""
+        made = []
+        for number, nearest in enumerate(code.iso.argmax(1).tolist()):
+            one = slice(number, number + 1)
+            parts = Fields(*(None if part is None else part[one] for part in fields))  # type: ignore[arg-type]
+            made.append(self.models[nearest].sample(clean[one], code, parts, statistics))
+        return torch.cat(made)
 
     def extrapolated(self, rgb: Bytes, condition: Condition) -> Mapping[str, float]:
         """See `NoiseModel.extrapolated`."""
@@ -83,8 +99,8 @@ def model_of(profile: NoiseProfile) -> NoiseModel:
     """The noise model of a profile."""
     from nmflowgan_cli.profiles.mono import MonoNoise
 
-    if profile.rendering is not None:
-        return ProfileRendering(profile, profile.rendering)
+    if profile.renderings:
+        return ProfileRendering(profile)
     if profile.sampled:
         return SampledNoise(profile)
     return ProfileNoise(profile) if profile.mosaic else MonoNoise(profile)
@@ -108,7 +124,7 @@ def vocabulary_of(profile: NoiseProfile) -> Vocabulary:
         return Vocabulary((name,), (UNKNOWN_ISO,), {name: {UNKNOWN_ISO: 1}}, any_camera=True)
     known = sorted(profile.camera.noise)
     trained = {name: dict.fromkeys(known, 1)}
-    if profile.rendering is not None:  # what a camera's denoising does at another ISO is not physics
+    if profile.renderings:  # what a camera's denoising does at another ISO is not physics
         return Vocabulary((name,), tuple(known), trained, any_camera=True)
     reached = sorted(extended(profile.camera).noise)
     return Vocabulary((name,), tuple(known), trained, reach={name: (reached[0], reached[-1])}, any_camera=True)

@@ -46,7 +46,8 @@ class NoiseProfile:
     """False for single-channel sources, whose noise has no colours and no demosaicing, see profiles/mono.py."""
     blur: float = 0.0
     """Without a mosaic: standard deviation of the Gaussian that correlates the noise, pixels."""
-    rendering: Rendering | None = None
-    """Statistics of noise that the camera's own denoising left; its noise is then made by them, not by physics."""
+    renderings: Mapping[int, Rendering] = field(default_factory=dict)
+    """Statistics of noise that the camera's own denoising left, for each ISO of `camera`; empty for plain rendering,
+    whose noise is made by physics."""
     remarks: tuple[str, ...] = ()
     """Warnings of the estimator, each with its number."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nmflowgan_cli.errors import ConditionError, NmflowganError, UsageError
 from nmflowgan_cli.notices import notice
+from nmflowgan_cli.profiles.packaged import TERMS, packaged, renders
 from nmflowgan_cli.synthesis.condition_choice import ANY, split
 from nmflowgan_cli.synthesis.weights import Weights, find_weights, of_profile, profile_file
 
@@ -30,9 +31,9 @@ class NoiseChoice:
     like: tuple[str, ...] = ()
     """Noisy pictures, or folders or patterns of them."""
     rendered: str = ""
-    """"plain": cameras that no plainly rendered weights know are taken from the table of cameras; "camera": the
-    pictures to be like were rendered by the camera itself; "" for weights that know the camera, and for pictures to be
-    like by their kind of file."""
+    """"plain": cameras that no plainly rendered weights know are taken from the table of cameras; "camera": noise of
+    the camera's own JPEGs, of the pictures to be like or by name; "" for weights that know the camera, or else its own
+    JPEGs, and for pictures to be like by their kind of file."""
     white_balance: str = ""
     """"R,B": gains relative to green, for profiles; "" to draw it for each picture as the profile says."""
     cache_dir: Path | None = None
@@ -43,11 +44,9 @@ class NoiseChoice:
         if len(named) > 1:
             raise UsageError(f"{' and '.join(named)} both say which noise", "leave one of them out")
         if self.rendered not in ("", PLAIN, CAMERA):
-            raise UsageError(f"unknown rendering {self.rendered!r}", f"{PLAIN}, or with --like {CAMERA}")
+            raise UsageError(f"unknown rendering {self.rendered!r}", f"{PLAIN} or {CAMERA}")
         if self.rendered and named and named != ["--like"]:
             raise UsageError(f"--rendered is for cameras by name and --like, not {named[0]}", "leave one of them out")
-        if self.rendered == CAMERA and not self.like:
-            raise UsageError(f"--rendered {CAMERA} is for --like", f"the table of cameras knows {PLAIN} alone")
 
     @property
     def of_profile(self) -> bool:
@@ -70,11 +69,15 @@ class NoiseChoice:
     def _named(self, cameras: Sequence[str]) -> Weights:
         """The weights that are named or know the cameras, or the profile of a camera of the table."""
         names = split(cameras)
+        if self.rendered == CAMERA:
+            return _of_own_pictures(names)
         if self.rendered and not _plain_weights_know(names):
             return _of_table(names)
         try:
             return find_weights(self.weights, cameras, cache_dir=self.cache_dir)
         except ConditionError as error:
+            if self.weights is None and len(names) == 1 and renders(names[0]):
+                return _of_own_pictures(names)
             known = _in_table(names) if self.weights is None else ""
             if not known:
                 raise
@@ -140,10 +143,21 @@ def _of_table(names: Sequence[str]) -> Weights:
     if len(names) != 1:
         raise ConditionError(f"{len(names)} cameras of the table at once", "one with --rendered plain")
     camera, profile = camera_of(names[0]), profile_of(names[0])
-    notice(f"noise of {camera.name}, plainly rendered, by the table of cameras (quality: {camera.quality})")
+    told = f"noise of {camera.name}, plainly rendered, by the table of cameras (quality: {camera.quality})"
+    notice("; ".join((told, *camera.remarks)))
     found = of_profile(profile)
     # The name as it was typed finds the camera again where ISOs are chosen.
     return replace(found, vocabulary=replace(found.vocabulary, names={camera.name: names[0]}))
+
+
+def _of_own_pictures(names: Sequence[str]) -> Weights:
+    """The noise of one camera's own JPEGs; raises ConditionError for several, and for one that is not packaged."""
+    if len(names) != 1:
+        raise ConditionError(f"{len(names)} cameras with noise of their own JPEGs at once", "one; --rendered plain")
+    profile = packaged(names[0])
+    notice(f"noise of the {profile.name}'s own JPEGs; terms: {TERMS}")
+    found = of_profile(profile)
+    return replace(found, terms=TERMS, vocabulary=replace(found.vocabulary, names={profile.name: names[0]}))
 
 
 def _kept(folder: Path | None, digests: Sequence[str], *, rendered: str) -> Weights | None:
@@ -153,7 +167,7 @@ def _kept(folder: Path | None, digests: Sequence[str], *, rendered: str) -> Weig
             found = profile_file(path)
         except NmflowganError:
             continue
-        kind = CAMERA if b'"rendering":' in (found.profile or b"") else PLAIN
+        kind = CAMERA if b'"rendering' in (found.profile or b"") else PLAIN
         if rendered in ("", kind) and list(found.references) == list(digests):
             return replace(found, path=None)
     return None

@@ -141,7 +141,7 @@ def _of_files(paths: Sequence[Path]) -> dict[str, CameraProfile]:
         profile = read_profile(path)
         if not profile.mosaic:
             raise UsageError(f"{path} has no mosaic", "cameras of colour pictures are simulated; use it in synthesize")
-        if profile.rendering is not None or profile.sampled:
+        if profile.renderings or profile.sampled:
             raise UsageError(f"{path} is of pictures that were rendered or sampled down", "plain ones are simulated")
         if profile.name in cameras:
             raise UsageError(f"two profiles are of {profile.name}", "put their ISOs into one, or rename one of them")

@@ -1,4 +1,4 @@
-"""A new camera from few pairs: fine-tuning against training from scratch, on the same pairs for the same steps.
+"""A new camera from few pairs: its profile, fine-tuning, and training from scratch, on the same pairs.
 
 A pair is a crop of 512x512 at native resolution; with --pairs 1 4 16 the first is of one picture, and the others go
 around the camera's training pictures. Judged on its validation pictures whose ISO all of them have seen. Prints a
@@ -15,9 +15,11 @@ from PIL import Image
 from tables import Row, part_of, rows_of, scores, trained
 
 from nmflowgan_cli.data.manifest import MANIFEST_COLUMNS
+from nmflowgan_cli.profiles.files import write_profile
+from nmflowgan_cli.profiles.likeness import of_pairs
 
 CROP = 512
-INIT = ("--init", "sidd-lite")
+STARTS = ("profile", "sidd-lite", "from scratch")
 
 
 def crops(manifest: Path, rows: list[Row], number: int, folder: Path) -> Path:
@@ -36,6 +38,14 @@ def crops(manifest: Path, rows: list[Row], number: int, folder: Path) -> Path:
     return folder / "manifest.csv"
 
 
+def profiled(pairs: Path, run: Path, rendered: str) -> Path:
+    """The profile of the pairs, in a file."""
+    path = run / "profile.json"
+    run.mkdir(parents=True, exist_ok=True)
+    write_profile(path, of_pairs(pairs, rendered=rendered))
+    return path
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
@@ -44,6 +54,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, nargs="+", default=(1, 4, 16))
     parser.add_argument("--steps", type=int, nargs=2, default=(300, 150), help="of flow and spatial network")
     parser.add_argument("--rate", default="0.5", help="factor on the learning rates of fine-tuning")
+    parser.add_argument("--rendered", default="plain", choices=("plain", "camera"), help="of the profile")
+    parser.add_argument("--starts", nargs="+", default=STARTS, choices=STARTS)
     parser.add_argument("--runs", type=Path, required=True)
     arguments = parser.parse_args()
     wanted = (arguments.camera, arguments.iso)
@@ -57,9 +69,12 @@ def main() -> None:
     print("|---|---|---|---|---|---|", flush=True)
     for number in arguments.pairs:
         pairs = crops(arguments.manifest, known, number, arguments.runs / f"{number}-pairs")
-        for start, options in (("sidd-lite", [*INIT, "--rate", arguments.rate]), ("from scratch", [])):
+        for start in arguments.starts:
             run = arguments.runs / f"{number}-{start.replace(' ', '-')}"
-            found = scores(held_out, trained(pairs, run, *steps, *options))["mean_of_cameras"]
+            options = ["--init", start, "--rate", arguments.rate] if start == "sidd-lite" else []
+            profile = start == "profile"
+            model = profiled(pairs, run, arguments.rendered) if profile else trained(pairs, run, *steps, *options)
+            found = scores(held_out, model)["mean_of_cameras"]
             lag = f"{found['lags_fake'][0]:.2f} ({found['lags_real'][0]:.2f})"
             print(
                 f"| {number} | {start} | {found['kld']:.4f} | {found['std_ratio']:.3f} | {lag} "

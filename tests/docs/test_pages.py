@@ -106,8 +106,6 @@ def test_the_evidence_is_that_of_the_cards() -> None:
         lags, colours = everywhere[model][-2:]
         assert (kld_held_out, kld_all) == (held_out[model][1], everywhere[model][1]), name
         assert correlation == f"{lags} / {colours}", name
-    polyu = measured("polyu-lite.md", "val")
-    assert f"KLD {polyu['polyu-lite'][1]}, heteroscedastic {polyu['heteroscedastic'][1]}" in page("README.md").text
 
 
 def test_the_citation_is_of_this_version() -> None:

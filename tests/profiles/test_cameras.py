@@ -70,6 +70,15 @@ def test_the_profile_interpolates_between_stops_as_the_camera_does() -> None:
     assert parse_profile(profile_bytes(profile), "").way == "table"
 
 
+def test_x_trans_cameras_are_remarked_on() -> None:
+    bayer = {"FinePix HS50EXR", "FinePix X10", "FinePix X100", "GFX100S", "X-A5", "X-T100", "XF10"}
+    fujifilms = [camera for camera in cameras() if camera.maker == "Fujifilm"]
+    assert {camera.model for camera in fujifilms if not camera.x_trans} == bayer
+    assert not any(camera.x_trans for camera in cameras() if camera.maker != "Fujifilm")
+    assert "X-Trans, simulated as Bayer" in profile_of("X-T2").remarks[-1]
+    assert profile_of("X-A5").remarks == ()
+
+
 def test_isos_outside_are_refused_with_the_range() -> None:
     with pytest.raises(ConditionError, match="ISO 60 to 6400"):
         profile_of("Nexus 5X", (800, 12800))

@@ -20,7 +20,7 @@ SMALLEST: dict[str, Any] = {
 }
 
 
-OTHERS = "iso_known", "camera", "mosaic", "blur", "rendering", "sampled"
+OTHERS = "iso_known", "camera", "mosaic", "blur", "renderings", "sampled"
 """Fields of other kinds of profiles, which test_mono.py, test_rendering.py and the next test try."""
 
 

@@ -28,7 +28,7 @@ RENDERING = Rendering(
     ((SPREAD, NOTHING, NOTHING), (NOTHING, SPREAD, NOTHING), (NOTHING, NOTHING, SPREAD)),
     0.3,
 )
-RENDERED = replace(UNKNOWN, rendering=RENDERING)
+RENDERED = replace(UNKNOWN, renderings={100: RENDERING})
 
 
 def test_a_rendering_comes_back_from_its_file() -> None:
@@ -53,7 +53,7 @@ def test_tiles_leave_no_trace() -> None:
 
 
 def test_denoising_is_not_extrapolated_over_iso() -> None:
-    known = replace(WHOLE, rendering=RENDERING, camera=replace(WHOLE.camera, noise={800: (0.01, 1e-4)}))
+    known = replace(WHOLE, renderings={800: RENDERING}, camera=replace(WHOLE.camera, noise={800: (0.01, 1e-4)}))
     vocabulary = model_of(known).vocabulary
     vocabulary.check(Condition(known.name, 800))
     with pytest.raises(ConditionError, match="ISO 1600 is outside"):
@@ -67,13 +67,14 @@ def test_like_a_cameras_own_picture(tmp_path: Path) -> None:
     noisy = synthesize(model_of(RENDERED), clean, Condition(RENDERED.name, 0), 1)
     write(tmp_path / "noisy.png", Picture(noisy))
     write(tmp_path / "noisy.jpg", Picture(noisy, format="JPEG"))
-    assert like([tmp_path / "noisy.png"]).rendering is None
-    assert like([tmp_path / "noisy.jpg"]).rendering is not None
-    assert like([tmp_path / "noisy.jpg"], rendered="plain").rendering is None
+    assert like([tmp_path / "noisy.png"]).renderings == {}
+    assert like([tmp_path / "noisy.jpg"]).renderings
+    assert like([tmp_path / "noisy.jpg"], rendered="plain").renderings == {}
     found = like([tmp_path / "noisy.png"], rendered="camera")
-    assert found.rendering is not None
-    assert parse_profile(profile_bytes(found), "f.json").rendering is not None
+    assert found.renderings
+    assert parse_profile(profile_bytes(found), "f.json").renderings
     again = synthesize(model_of(found), clean, Condition(found.name, 0), 2)
+    assert found.camera.noise == {100: (0.0, 0.0)}
     ratio = (again.astype(float) - clean).std() / (noisy.astype(float) - clean).std()
     assert ratio == pytest.approx(1, abs=0.35)
 
