@@ -70,15 +70,8 @@ def strong_as_target(way: Way) -> Way:
     return matched
 
 
-FROM_REFERENCE: any_camera.Ways = {
-    **{way: any_camera.WAYS[way] for way in ("one noisy picture", "one pair", "four pairs")},
-    "sidd-lite": learned,
-}
-WAYS: any_camera.Ways = {
-    **FROM_REFERENCE,
-    **{f"{way}, right strength": strong_as_target(how) for way, how in FROM_REFERENCE.items()},
-    "the target pair itself": any_camera.WAYS["the target pair itself"],
-}
+FORMS: any_camera.Ways = {"one noisy picture": any_camera.WAYS["one noisy picture"], "sidd-lite": learned}
+WAYS: any_camera.Ways = {**FORMS, **{f"{way}, right strength": strong_as_target(how) for way, how in FORMS.items()}}
 
 if __name__ == "__main__":
     given = any_camera.arguments_of(__doc__, "any_camera_bounds.jsonl")
