@@ -185,6 +185,16 @@ def scores(clean: Counts, noisy: Counts, made: Counts) -> dict[str, float]:
     }
 
 
+def judged(samples: Sequence[Synthesis], target: Sequence[Loaded]) -> dict[str, float]:
+    """Mean scores of crops: one way of making noise for all of them, or one for each."""
+    found = []
+    for number, (clean, noisy) in enumerate(target):
+        sample = samples[number % len(samples)]
+        made = sample(clean, np.random.default_rng(number)).clip(0, 255).round().astype(np.uint8)
+        found.append(scores(clean, noisy, made))
+    return {score: float(np.mean([each[score] for each in found])) for score in SCORES}
+
+
 Scenes = Mapping[str, Sequence[Pair]]
 
 
@@ -218,14 +228,9 @@ def run(task: Task, reference: Sequence[Loaded], target: Sequence[Loaded], ways:
     began = time.perf_counter()
     fits = [[pair] for pair in target] if "target" in task.way else [target]
     samples = [ways[task.way](task, reference, fitted) for fitted in fits]
-    seconds, found = (time.perf_counter() - began) / len(samples), []
-    for number, (clean, noisy) in enumerate(target):
-        sample = samples[number % len(samples)]
-        made = sample(clean, np.random.default_rng(number)).clip(0, 255).round().astype(np.uint8)
-        found.append(scores(clean, noisy, made))
-    means = {score: float(np.mean([each[score] for each in found])) for score in SCORES}
+    seconds = (time.perf_counter() - began) / len(samples)
     return {"key": task.key, "way": task.way, "camera": task.condition.camera, "iso": task.condition.iso,
-            "seconds": round(seconds, 2), **means}  # fmt: skip
+            "seconds": round(seconds, 2), **judged(samples, target)}  # fmt: skip
 
 
 def codes_of(data: Path, split: str, *, quick: bool) -> dict[Condition, dict[str, list[Pair]]]:
