@@ -2,12 +2,19 @@
 
 import sys
 from collections.abc import Collection, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nmflowgan_cli.errors import UsageError
+
+
+class DepthName(StrEnum):
+    same = "same"
+    eight = "8"
+    sixteen = "16"
 
 
 def _hush(quiet: bool) -> bool:  # noqa: FBT001 - Typer's callback
@@ -26,6 +33,10 @@ Batch = Annotated[int | None, typer.Option(min=1, help="Tiles at a time on CUDA.
 CacheDir = Annotated[
     Path | None,
     typer.Option(help="Folder of fetched weights.  [default: $NMFLOWGAN_CACHE, or the user's cache folder]"),
+]
+Depth = Annotated[
+    DepthName,
+    typer.Option(help="Bits a channel of the outputs: 8, 16 (PNG, TIFF), or same: of each input.", show_default=True),
 ]
 Device = Annotated[str, typer.Option(help="auto (CUDA if there is any), cpu, cuda or cuda:N.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]

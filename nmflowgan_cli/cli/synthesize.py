@@ -88,6 +88,7 @@ def synthesize(
         Format | None,
         typer.Option(help="Format of the outputs; same: of each input.  [default: png, or by the suffix of -o]"),
     ] = None,
+    depth: options.Depth = options.DepthName.same,
     on_exists: Annotated[
         OnExists, typer.Option(help="What to do where an output exists already.", show_default=True)
     ] = OnExists.error,
@@ -132,6 +133,7 @@ def synthesize(
         seed=seed,
         repeats=repeats,
         format=format,
+        depth=depth,
         on_exists=on_exists,
         resume=resume,
         shard=shard or shard_of(os.environ),

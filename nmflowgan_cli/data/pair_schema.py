@@ -12,6 +12,7 @@ Side = Annotated[int, Meta(ge=1, le=65_535)]
 Iso = Annotated[int, Meta(ge=1, le=10_000_000)]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 Split = Literal["train", "val"]
+Depth = Literal[8, 16]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")] | None
 Size = Annotated[int, Meta(ge=0, le=2**50)] | None
 
@@ -80,6 +81,7 @@ class Made(Bytes, kw_only=True):
     noisy_input_sha256: Digest = None
     output_size: Size = None
     output_sha256: Digest = None
+    depth: Depth | None = None
 
     def __post_init__(self) -> None:
         pair = (self.clean and self.noisy) or self.file

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image, TiffImagePlugin
 
-from nmflowgan_cli.imaging.parts import Parts, UnsupportedError, length_of
+from nmflowgan_cli.imaging.parts import DeepLayout, Parts, UnsupportedError, length_of
 
 EXIF = b"Exif\0\0"
 ORIENTATION = 274
@@ -159,6 +159,7 @@ def take_apart_tiff(file: BinaryIO) -> Parts:
         icc=tiff.data(page, _ICC),
         layout=f"TIFF of photometric interpretation {tiff.first(page, 262, 0)}, "
         f"{tiff.first(page, 277, 1)} channels, {tiff.first(page, 258, 1)} bits a channel",
+        deep=_deep_layout(tiff, page) if tiff.first(page, 258, 1) == 16 else None,
     )
 
 
@@ -182,9 +183,9 @@ def _refuse_unsupported(tiff: _Tiff, page: _Directory) -> None:
         raise UnsupportedError("BigTIFF in big-endian order")
     if any(number >= 3 and number != 4 for number in tiff.numbers(page, 339)):
         raise UnsupportedError("floating-point pixels", "convert it to 8 bits first")
-    bits = max(tiff.numbers(page, 258), default=1)
-    if bits > 8:
-        raise UnsupportedError(f"{bits} bits a channel", "convert it to 8 bits first")
+    bits = set(tiff.numbers(page, 258)) or {1}
+    if max(bits) > 8 and bits != {16}:
+        raise UnsupportedError(f"{max(bits)} bits a channel", "convert it to 8 or 16 bits first")
     channels = tiff.first(page, 277, 1)
     if channels > TiffImagePlugin.MAX_SAMPLESPERPIXEL:
         raise UnsupportedError(f"{channels} channels")
@@ -194,6 +195,37 @@ def _refuse_unsupported(tiff: _Tiff, page: _Directory) -> None:
         raise UnsupportedError(f"TIFF compressed with {name}", "save it without compression, or with deflate")
     if compression == 1 and tiff.first(page, 262, 0) == 6 and tiff.numbers(page, 530) not in ((), (1, 1)):
         raise UnsupportedError("YCbCr with fewer colours than pixels, without compression")
+
+
+_GREY, _RGB = (0, 1), 2
+"""Photometric interpretations, 0: of which black is the largest number."""
+_LOSSLESS = (1, 5, 8, 32773, 32946, 34925, 50000)
+"""Compressions of 16-bit pixels that are read: none, LZW, deflate (two numbers), PackBits, LZMA, Zstandard."""
+
+
+def _deep_layout(tiff: _Tiff, page: _Directory) -> DeepLayout:
+    """The layout of 16-bit pixels: grey or RGB, and what else is stored with them."""
+    photometric, channels = tiff.first(page, 262, 0), tiff.first(page, 277, 1)
+    colours = 1 if photometric in _GREY else 3
+    if photometric not in (*_GREY, _RGB) or channels < colours or tiff.first(page, 339, 1) == 2:
+        raise UnsupportedError(
+            f"16 bits a channel of photometric interpretation {photometric}, {channels} channels", "convert it to RGB"
+        )
+    if tiff.first(page, 259, 1) not in _LOSSLESS:
+        raise UnsupportedError(
+            f"16 bits a channel compressed with method {tiff.first(page, 259, 1)}", "save it with deflate"
+        )
+    extra = tiff.first(page, 338, 2) if channels > colours else 0
+    return DeepLayout(
+        tiff.first(page, 256, 0),
+        tiff.first(page, 257, 0),
+        channels,
+        grey=colours == 1,
+        alpha=extra in (1, 2),
+        premultiplied=extra == 1,
+        inverted=photometric == 0,
+        planar=tiff.first(page, 284, 1) == 2 and channels > 1,
+    )
 
 
 def _refuse_uncovered(tiff: _Tiff, page: _Directory) -> None:

@@ -16,7 +16,7 @@ from nmflowgan_cli.lock import locked
 from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.inputs import STDIN, find_pictures
 from nmflowgan_cli.synthesis.manifest import Manifest
-from nmflowgan_cli.synthesis.plan import ON_EXISTS, Job, naming, plan, refuse_existing, share
+from nmflowgan_cli.synthesis.plan import ON_EXISTS, SAME, Job, naming, plan, refuse_existing, share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,8 @@ class SynthesisRequest:
     seed: int = 0
     repeats: int = 1
     format: str | None = None
+    depth: str = SAME
+    """Bits a channel of the outputs: "8", "16", or "same" as each input."""
     on_exists: str = "error"
     resume: bool = False
     shard: str | None = None
@@ -116,7 +118,7 @@ def prepare(request: SynthesisRequest, vocabulary: Vocabulary) -> Prepared:
     )
     named = request.inputs[0]
     single = len(request.inputs) == 1 and named != STDIN and os.path.lexists(named) and kind(named) != "folder"
-    names = naming(request.output, single=single, format=request.format, repeats=request.repeats)
+    names = naming(request.output, single=single, format=request.format, repeats=request.repeats, depth=request.depth)
     planned = plan(sources, names, drawn, request.seed)
     jobs = share(planned, request.shard)
     if request.on_exists == "error" and not request.resume:
@@ -140,7 +142,7 @@ def prepare(request: SynthesisRequest, vocabulary: Vocabulary) -> Prepared:
 def _identity(request: SynthesisRequest, planned: Sequence[Job]) -> str:
     """A hash that the shards of one job have in common, and other jobs do not."""
     shards = (request.shard or "").partition("/")[2]
-    facts = [(job.relative_path, job.repeat, str(job.condition), job.output.name) for job in planned]
+    facts = [(job.relative_path, job.repeat, str(job.condition), job.output.name, job.depth) for job in planned]
     return hashlib.sha256(repr((request.seed, shards, facts)).encode()).hexdigest()
 
 
