@@ -88,6 +88,10 @@ class NoiseModel(ABC):
         at even coordinates of the picture (the Bayer phase). `fields`: of the same shape.
         """
 
+    def sample_deep(self, clean: Tensor, code: Code, fields: Fields, statistics: Any = None) -> Tensor:
+        """As `sample`, for noisy pictures of 16 bits: without the whole counts that a model may work with inside."""
+        return self.sample(clean, code, fields, statistics)
+
     def nll(self, clean: Tensor, noisy: Tensor, code: Code, fields: Fields) -> Tensor:
         """-ln p(noisy | clean, code) in nats, summed over the values of each patch, (N,); only if `has_density`.
 

@@ -176,7 +176,8 @@ def _make(run: _Run, group: list[tiling.Tile], statistics: Any, noisy: NDArray[A
     """Sample tiles and put their cores into `noisy`, rounded where it holds integers; the number of pixels made."""
     clean, fields = run.source.window([item.window for item in group])
     codes = Code(*(field.expand(len(group), *field.shape[1:]) for field in run.code))
-    counts = run.model.sample(clean, codes, fields, statistics)
+    sample = run.model.sample_deep if noisy.dtype == np.uint16 else run.model.sample
+    counts = sample(clean, codes, fields, statistics)
     if not torch.isfinite(counts).all():
         raise NmflowganError("the model gave values that are not numbers", "use --precision float32")
     whole = tiling.Box(0, 0, *noisy.shape[:2])
