@@ -65,7 +65,9 @@ Like = Annotated[
 ]
 Profile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Noise of this profile, see nmflowgan profile. Needs no --camera."),
+    typer.Option(
+        metavar="FILE", help="Noise of this profile, see nmflowgan profile, or of a DNG's tags. Needs no --camera."
+    ),
 ]
 Rendered = Annotated[
     str,

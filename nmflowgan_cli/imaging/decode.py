@@ -17,14 +17,15 @@ from nmflowgan_cli.imaging.deep import DeepImage
 from nmflowgan_cli.imaging.formats import take_apart_bmp, take_apart_jpeg, take_apart_png, take_apart_webp
 from nmflowgan_cli.imaging.limits import needed, refuse_large, refuse_without_memory
 from nmflowgan_cli.imaging.parts import LimitError, Parts, UnsupportedError, length_of, spliced
-from nmflowgan_cli.imaging.picture import STRIP, Bytes, Picture, Pixels
+from nmflowgan_cli.imaging.picture import STRIP, Bytes, Picture, Pixels, is_raw
+from nmflowgan_cli.imaging.raw import RawImage, opened_raw
 from nmflowgan_cli.imaging.tiff import take_apart_tiff
 from nmflowgan_cli.notices import reading
 
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (1, True), 6: (3, False), 7: (3, True), 8: (1, False)}
 """Orientations of EXIF: quarter turns to the left that make a picture upright, after it was mirrored or not."""
 
-_Image = ImageFile.ImageFile | DeepImage
+_Image = ImageFile.ImageFile | DeepImage | RawImage
 
 _READERS: dict[str, tuple[type[ImageFile.ImageFile], Callable[[BinaryIO], Parts]]] = {
     "PNG": (PngImagePlugin.PngImageFile, take_apart_png),
@@ -48,7 +49,8 @@ class Head(NamedTuple):
 def read(path: str | os.PathLike[str], *, deepest: int = 8) -> Picture:
     """Decode a PNG, JPEG, WebP, TIFF or BMP (palette, grey, alpha and 1-bit ones too), upright.
 
-    `deepest`: bits a channel that the caller takes, 8 or 16; PNG and TIFF of 16 bits are then not converted. CMYK and
+    `deepest`: bits a channel that the caller takes, 8 or 16; PNG and TIFF of 16 bits are then not converted, and raw
+    files (by their suffix) are developed. CMYK and
     LAB become sRGB through their colour profiles. Raises PictureError for a file that is missing, damaged or no regular
     file, for a picture beyond a limit of `limits`, and for what is not supported: more bits a channel, animation,
     several pages ... PictureMemoryError where it takes more memory than is left, before it is decoded.
@@ -80,11 +82,16 @@ def memory(path: str | os.PathLike[str], *, deepest: int = 16) -> int:
 def _opened(path: str | os.PathLike[str], deepest: int) -> Iterator[tuple[_Image, Parts]]:
     """The picture, ready to be decoded; whatever goes wrong inside the context becomes a PictureError of one line."""
     with _explained(path), reading(path), open_regular(path) as file, _unlimited():
+        if is_raw(path):
+            with opened_raw(file) as (image, parts):
+                _refuse_depth(parts, deepest)
+                refuse_large(*image.size, length_of(file))
+                yield image, parts
+            return
         kind = _format(file)
         plugin, take_apart = _READERS[kind]
         parts = take_apart(file)
-        if parts.depth > deepest:
-            raise UnsupportedError(f"{parts.depth} bits a channel", f"convert it to {deepest} bits first")
+        _refuse_depth(parts, deepest)
         pixels = spliced(file, parts.pieces)
         if kind == "TIFF" and parts.deep:  # Pillow does not know all layouts of these
             refuse_large(parts.deep.width, parts.deep.height, length_of(file))
@@ -95,6 +102,11 @@ def _opened(path: str | os.PathLike[str], deepest: int) -> Iterator[tuple[_Image
             if getattr(image, "n_frames", 1) > 1:
                 raise UnsupportedError("animation", "give its frames as pictures of their own")
             yield DeepImage(pixels, kind, parts.deep) if parts.deep else image, parts
+
+
+def _refuse_depth(parts: Parts, deepest: int) -> None:
+    if parts.depth > deepest:
+        raise UnsupportedError(f"{parts.depth} bits a channel", f"convert it to {deepest} bits first")
 
 
 @contextmanager
@@ -190,7 +202,7 @@ def _unlimited() -> Iterator[None]:
 
 def _picture(image: _Image, parts: Parts) -> Picture:
     """Pixels and what goes with them."""
-    if isinstance(image, DeepImage):
+    if isinstance(image, DeepImage | RawImage):
         rgb, alpha = (_upright(pixels, parts.turn) for pixels in image.channels())
         grey = image.layout.grey
         return Picture(

@@ -1,7 +1,8 @@
 """A picture in memory, and the formats of picture files."""
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,17 @@ UNREAD_SUFFIXES = frozenset(
     {
         *(".avif", ".exr", ".gif", ".hdr", ".heic", ".heif", ".ico", ".j2k", ".jp2", ".jxl", ".pbm", ".pfm", ".pgm"),
         *(".pnm", ".ppm", ".psd", ".qoi", ".svg", ".tga"),
-        *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"),  # raw pictures of cameras
     }
 )
 """Suffixes of pictures that are neither read nor written, in lower case."""
+
+RAW_SUFFIXES = frozenset(
+    {
+        *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef"),
+        *(".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+    }
+)
+"""Suffixes of raw files of cameras, which are read and not written, in lower case."""
 
 STRIP = 256
 """Rows at a time, where a whole picture would need twice the memory."""
@@ -64,7 +72,7 @@ class Picture:
     exif: bytes | None = None
     """Begins with "Exif\\0\\0"; its orientation is 1, if it says one."""
     format: str = "PNG"
-    """What the file was: "PNG", "JPEG", "WEBP", "TIFF" or "BMP"."""
+    """What the file was: "PNG", "JPEG", "WEBP", "TIFF", "BMP" or "RAW"."""
     jpeg: tuple[dict[int, list[int]], int] | None = None
     """Quantisation tables and chroma subsampling of a JPEG, so that it can be written alike."""
     png_colour: tuple[tuple[bytes, bytes], ...] = ()
@@ -114,6 +122,11 @@ def is_picture(path: Path) -> bool:
     if path.suffix.lower() not in FORMATS:
         return False
     return kind(path) != "folder" or not any(map(is_picture, path.rglob("*")))
+
+
+def is_raw(path: str | os.PathLike[str]) -> bool:
+    """Whether something is to be read as the raw file of a camera, by its suffix."""
+    return PurePath(path).suffix.lower() in RAW_SUFFIXES
 
 
 def luma(rgb: Pixels) -> Pixels:

@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.files import kind
-from nmflowgan_cli.imaging import FORMATS, is_picture
+from nmflowgan_cli.imaging import FORMATS, is_picture, is_raw
 from nmflowgan_cli.journal import FILE_NAME, records
 from nmflowgan_cli.notices import notice
 
@@ -49,6 +49,7 @@ def find_pictures(
     does not climb. With `relative_to`, all keep their path below that folder instead. The list is separated by NUL
     if `null`, or if it holds any, else by line ends. The folder `without` (the output) is not searched, nor are folders
     below a searched one that hold a journal of this tool: their pictures have noise already. A notice names them.
+    Raw files of cameras count in folders and patterns that hold no other pictures.
     Raises UsageError for an input that matches nothing, and for a picture that does not lie below `relative_to`.
     """
     found: dict[CleanPicture, None] = {}
@@ -91,8 +92,8 @@ def _named(text: str) -> list[CleanPicture]:
 
 
 def _folder(folder: Path, prefix: PurePath) -> list[CleanPicture]:
-    """The pictures below `folder`; names that begin with a dot are passed over."""
-    paths = sorted(_walk(folder))
+    """The pictures below `folder`, or else its raw files; names that begin with a dot are passed over."""
+    paths = sorted(_walk(folder, _is_picture)) or sorted(_walk(folder, _is_raw))
     if not paths and _is_picture(folder):
         return [CleanPicture(folder, prefix / folder.name)]
     if not paths:
@@ -114,14 +115,19 @@ def _is_made(folder: Path) -> bool:
     return any("tool_version" in record and "status" in record for record in islice(records(folder / FILE_NAME), 20))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise UsageError(f"cannot read folder {error.filename}: {error.strerror}")
 
     for root, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (path for name in names if _is_picture(path := Path(root, name)))
-        yield from (path for name in folders if is_picture(path := Path(root, name)))  # named like one, and empty
+        yield from (path for name in names if wanted(path := Path(root, name)))
+        if wanted is _is_picture:  # named like one, and empty
+            yield from (path for name in folders if is_picture(path := Path(root, name)))
+
+
+def _is_raw(path: Path) -> bool:
+    return is_raw(path) and not path.name.startswith(".")
 
 
 def _is_picture(path: Path) -> bool:
@@ -131,7 +137,8 @@ def _is_picture(path: Path) -> bool:
 def _pattern(text: str) -> list[CleanPicture]:
     fixed, pattern = _divided(Path(text))
     paths = [fixed / match for match in sorted(glob.glob(str(pattern), root_dir=fixed, recursive=True))]  # noqa: PTH207
-    sources = [_searched(path, fixed, PurePath()) for path in paths if _is_picture(path)]
+    pictures = list(filter(_is_picture, paths)) or list(filter(_is_raw, paths))
+    sources = [_searched(path, fixed, PurePath()) for path in pictures]
     if not sources:
         raise UsageError(f"pattern {text} matches no pictures", f"pictures end in {', '.join(FORMATS)}")
     return sources

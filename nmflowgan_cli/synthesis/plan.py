@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.imaging import DEEP_FORMATS, DEPTHS, FORMATS, UNREAD_SUFFIXES, deepest, format_of
+from nmflowgan_cli.imaging import DEEP_FORMATS, DEPTHS, FORMATS, RAW_SUFFIXES, UNREAD_SUFFIXES, deepest, format_of
 from nmflowgan_cli.synthesis.condition_choice import Choices
 from nmflowgan_cli.synthesis.inputs import CleanPicture
 
@@ -90,7 +90,7 @@ def naming(
     """
     bits = depth_named(depth)
     suffix = output.suffix.lower()
-    if suffix in UNREAD_SUFFIXES and not output.is_dir():
+    if suffix in UNREAD_SUFFIXES | RAW_SUFFIXES and not output.is_dir():
         raise UsageError(
             f"{output.name}: {suffix} pictures are not written", f"one of {', '.join(FORMATS)}, or a folder"
         )
