@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
-from raw_files import MATRIX
+from raw_files import LIGHT
+from raw_files import mosaic_dng as dng
 from strange import turned
 from typer.testing import CliRunner
 
@@ -15,45 +15,9 @@ from nmflowgan_cli.errors import PictureError
 from nmflowgan_cli.imaging import head, limits, memory, read, size
 from nmflowgan_cli.synthesis.inputs import find_pictures
 
-BLACK, WHITE = 64, 1023
-NEUTRAL = np.array([0.5, 1.0, 0.625])
-"""What the camera sees of grey light, red, green and blue."""
-SITES = np.array([[0, 1], [1, 2]])
-NAME = "NIKON D800"
-
-
-def thousandths(values) -> list[int]:
-    return [part for value in values for part in (round(value * 10000), 10000)]
-
-
-def dng(path: Path, light: np.ndarray, *, orientation: int = 1) -> Path:
-    """A DNG with the mosaic of grey `light` (H, W), linear in [0, 1]."""
-    sites = np.tile(SITES, (light.shape[0] // 2, light.shape[1] // 2))
-    mosaic = (BLACK + (WHITE - BLACK) * light * NEUTRAL[sites]).round().astype(np.uint16)
-    tags = [
-        *((tag, "s", 0, NAME, True) for tag in (272, 50708)),
-        (274, "H", 1, orientation, True),
-        (33421, "H", 2, (2, 2), True),
-        (33422, "B", 4, SITES.astype(np.uint8).tobytes(), True),
-        (34855, "H", 1, 100, True),
-        (50706, "B", 4, bytes([1, 4, 0, 0]), True),
-        (50714, "H", 1, BLACK, True),
-        (50717, "H", 1, WHITE, True),
-        (50721, "2i", 9, thousandths(value / 10000 for value in MATRIX), True),
-        (50728, "2I", 3, thousandths(NEUTRAL), True),
-        (50778, "H", 1, 21, True),
-        (51041, "d", 2, (4e-5, 1e-7), True),
-    ]
-    options = {"photometric": 32803, "planarconfig": "contig", "subfiletype": 0, "metadata": None}
-    tifffile.imwrite(path, mosaic, extratags=tags, **options)
-    return path
-
 
 def srgb(linear: np.ndarray) -> np.ndarray:
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-LIGHT = np.linspace(0.05, 0.7, 40)[:, None] * np.linspace(0.6, 1, 64)[None]
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
