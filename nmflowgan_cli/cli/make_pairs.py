@@ -103,6 +103,7 @@ def make_pairs(
         ),
     ] = 0.0,
     depth: options.Depth = options.DepthName.same,
+    frames: options.Frames = False,
     layout: Annotated[
         LayoutName | None,
         typer.Option(help="Names of the files; for folder and lmdb.  [default: flat; for lmdb, basicsr]"),
@@ -192,6 +193,7 @@ def make_pairs(
                 seed=seed,
                 repeats=repeats,
                 depth=depth,
+                frames=frames,
                 cutting=Cutting(patch or None, step, min_detail),
                 split=split,
                 val_share=val_share,

@@ -39,6 +39,10 @@ Depth = Annotated[
     typer.Option(help="Bits a channel of the outputs: 8, 16 (PNG, TIFF), or same: of each input.", show_default=True),
 ]
 Device = Annotated[str, typer.Option(help="auto (CUDA if there is any), cpu, cuda or cuda:N.", show_default=True)]
+Frames = Annotated[
+    bool,
+    typer.Option("--frames", help="Take every frame of animations and page of TIFF, each with noise of its own."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
 Precision = Annotated[str, typer.Option(help="auto (float32), float32, bfloat16 or float16.", show_default=True)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on stderr but errors.", callback=_hush)]

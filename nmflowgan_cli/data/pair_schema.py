@@ -82,6 +82,7 @@ class Made(Bytes, kw_only=True):
     output_size: Size = None
     output_sha256: Digest = None
     depth: Depth | None = None
+    input_frame: Count | None = None
 
     def __post_init__(self) -> None:
         pair = (self.clean and self.noisy) or self.file

@@ -4,7 +4,7 @@ Colour is RGB, uint8 or uint16 (H, W, 3), upright (orientation applied). Alpha, 
 of a PNG are carried through untouched; the EXIF orientation is the exception, since it has been applied.
 """
 
-from nmflowgan_cli.imaging.decode import Head, head, memory, read, size
+from nmflowgan_cli.imaging.decode import Head, frames, head, memory, read, size
 from nmflowgan_cli.imaging.encode import PNG_OPTIONS, atomic_write, deepest, encode_png, refuse_unwritable, write
 from nmflowgan_cli.imaging.picture import (
     DEEP_FORMATS,
@@ -43,6 +43,7 @@ __all__ = [
     "dtype_of",
     "encode_png",
     "format_of",
+    "frames",
     "head",
     "is_picture",
     "is_raw",

@@ -19,7 +19,7 @@ from nmflowgan_cli.imaging.limits import needed, refuse_large, refuse_without_me
 from nmflowgan_cli.imaging.parts import LimitError, Parts, UnsupportedError, length_of, spliced
 from nmflowgan_cli.imaging.picture import STRIP, Bytes, Picture, Pixels, is_raw
 from nmflowgan_cli.imaging.raw import RawImage, opened_raw
-from nmflowgan_cli.imaging.tiff import take_apart_tiff
+from nmflowgan_cli.imaging.tiff import take_apart_tiff, tiff_frames
 from nmflowgan_cli.notices import reading
 
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (1, True), 6: (3, False), 7: (3, True), 8: (1, False)}
@@ -46,23 +46,25 @@ class Head(NamedTuple):
     """Bits a channel, 8 or 16."""
 
 
-def read(path: str | os.PathLike[str], *, deepest: int = 8) -> Picture:
+def read(path: str | os.PathLike[str], *, deepest: int = 8, frame: int | None = None) -> Picture:
     """Decode a PNG, JPEG, WebP, TIFF or BMP (palette, grey, alpha and 1-bit ones too), upright.
 
     `deepest`: bits a channel that the caller takes, 8 or 16; PNG and TIFF of 16 bits are then not converted, and raw
-    files (by their suffix) are developed. CMYK and
+    files (by their suffix) are developed. `frame`: the number of the frame of an animation or page of a TIFF. CMYK and
     LAB become sRGB through their colour profiles. Raises PictureError for a file that is missing, damaged or no regular
     file, for a picture beyond a limit of `limits`, and for what is not supported: more bits a channel, animation,
     several pages ... PictureMemoryError where it takes more memory than is left, before it is decoded.
     """
-    with _opened(path, deepest) as (image, parts):
+    with _opened(path, deepest, frame) as (image, parts):
         refuse_without_memory(path, *image.size, needed(image, turned=parts.turn in _TURNS))
+        if frame and isinstance(image, ImageFile.ImageFile):
+            image.seek(frame if getattr(image, "n_frames", 1) > 1 else 0)
         return _picture(image, parts)
 
 
-def head(path: str | os.PathLike[str], *, deepest: int = 16) -> Head:
+def head(path: str | os.PathLike[str], *, deepest: int = 16, frame: int | None = None) -> Head:
     """Height, width and depth of the upright picture, from the head of the file alone; raises as `read`."""
-    with _opened(path, deepest) as (image, parts):
+    with _opened(path, deepest, frame) as (image, parts):
         width, height = image.size[::-1] if parts.turn >= 5 else image.size
         return Head(height, width, parts.depth)
 
@@ -72,14 +74,28 @@ def size(path: str | os.PathLike[str]) -> tuple[int, int]:
     return head(path, deepest=8)[:2]
 
 
-def memory(path: str | os.PathLike[str], *, deepest: int = 16) -> int:
+def memory(path: str | os.PathLike[str], *, deepest: int = 16, frame: int | None = None) -> int:
     """Bytes that `read` takes at its peak, from the head of the file alone; raises PictureError like `read`."""
-    with _opened(path, deepest) as (image, parts):
+    with _opened(path, deepest, frame) as (image, parts):
         return needed(image, turned=parts.turn in _TURNS)
 
 
+def frames(path: str | os.PathLike[str]) -> int:
+    """Number of frames of an animation or of pages of a TIFF, 1 for any other picture; raises PictureError."""
+    with _explained(path), reading(path), open_regular(path) as file, _unlimited():
+        if is_raw(path):
+            return 1
+        kind = _format(file)
+        if kind == "TIFF":
+            return tiff_frames(file)
+        plugin, take_apart = _READERS[kind]
+        parts = take_apart(file)
+        with _identified(plugin, spliced(file, parts.pieces), parts) as image:
+            return getattr(image, "n_frames", 1)
+
+
 @contextmanager
-def _opened(path: str | os.PathLike[str], deepest: int) -> Iterator[tuple[_Image, Parts]]:
+def _opened(path: str | os.PathLike[str], deepest: int, frame: int | None) -> Iterator[tuple[_Image, Parts]]:
     """The picture, ready to be decoded; whatever goes wrong inside the context becomes a PictureError of one line."""
     with _explained(path), reading(path), open_regular(path) as file, _unlimited():
         if is_raw(path):
@@ -90,7 +106,7 @@ def _opened(path: str | os.PathLike[str], deepest: int) -> Iterator[tuple[_Image
             return
         kind = _format(file)
         plugin, take_apart = _READERS[kind]
-        parts = take_apart(file)
+        parts = take_apart_tiff(file, frame) if kind == "TIFF" else take_apart(file)
         _refuse_depth(parts, deepest)
         pixels = spliced(file, parts.pieces)
         if kind == "TIFF" and parts.deep:  # Pillow does not know all layouts of these
@@ -99,8 +115,10 @@ def _opened(path: str | os.PathLike[str], deepest: int) -> Iterator[tuple[_Image
             return
         with _identified(plugin, pixels, parts) as image:
             refuse_large(*image.size, length_of(file))
-            if getattr(image, "n_frames", 1) > 1:
-                raise UnsupportedError("animation", "give its frames as pictures of their own")
+            animated = getattr(image, "n_frames", 1) > 1
+            if animated and (frame is None or parts.deep):
+                hint = "--frames makes all of its frames, or give them as pictures of their own"
+                raise UnsupportedError("animation of 16 bits a channel" if parts.deep else "animation", hint)
             yield DeepImage(pixels, kind, parts.deep) if parts.deep else image, parts
 
 

@@ -18,6 +18,8 @@ from nmflowgan_cli.imaging.parts import DeepLayout, Parts, UnsupportedError, len
 EXIF = b"Exif\0\0"
 ORIENTATION = 274
 _XMP, _ICC = 700, 34675
+MOST_FRAMES = 2**16
+"""Pages of a TIFF that are looked at."""
 _FORMS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _SIZES = {2: 1, 5: 8, 7: 1, 10: 8} | {kind: struct.calcsize("=" + form) for kind, form in _FORMS.items()}
 
@@ -138,13 +140,14 @@ class _Tiff:
         return header + struct.pack(self._pointer, place), struct.pack(self._counter, len(fields)) + entries + end
 
 
-def take_apart_tiff(file: BinaryIO) -> Parts:
+def take_apart_tiff(file: BinaryIO, frame: int | None = None) -> Parts:
     """The page that is not a preview of another, with the tags that its pixels need.
 
-    Raises UnsupportedError for several pages, deep or floating-point pixels, and compressions that cannot be read.
+    `frame`: its number among several. Raises UnsupportedError for several pages without it, for floating-point pixels,
+    and for compressions that cannot be read.
     """
     tiff = _Tiff(file)
-    page = _page(tiff)
+    page = _page(tiff, frame)
     _refuse_unsupported(tiff, page)
     _refuse_uncovered(tiff, page)
     if tiff.first(page, 262, 0) == 3 and min(tiff.numbers(page, 320), default=-1) < 0:
@@ -163,19 +166,31 @@ def take_apart_tiff(file: BinaryIO) -> Parts:
     )
 
 
-def _page(tiff: _Tiff) -> _Directory:
+def tiff_frames(file: BinaryIO) -> int:
+    """The number of pages that are not previews of others."""
+    return len(_pages(_Tiff(file)))
+
+
+def _page(tiff: _Tiff, frame: int | None) -> _Directory:
+    found = _pages(tiff, 2 if frame is None else frame + 1)
+    if not found:
+        raise ValueError("its first directory lies beyond its end")
+    if frame is None and len(found) > 1:
+        raise UnsupportedError("several pages", "--frames makes all of them, or give them as pictures of their own")
+    if (frame or 0) >= len(found):
+        raise ValueError(f"it has {len(found)} pages, and none of number {frame}")
+    return found[frame or 0]
+
+
+def _pages(tiff: _Tiff, most: int = MOST_FRAMES) -> list[_Directory]:
+    """The first `most` pages; the previews where there is nothing else."""
     pages, previews = [], []
     for page in tiff.chain():
         preview = tiff.first(page, 254, 0) in (1, 3) or tiff.first(page, 255, 0) == 2  # 3: of one page among several
         (previews if preview else pages).append(page)
-        if len(pages) > 1:
+        if len(pages) >= most:
             break
-    found = pages or previews
-    if not found:
-        raise ValueError("its first directory lies beyond its end")
-    if len(found) > 1:
-        raise UnsupportedError("several pages", "give its pages as pictures of their own")
-    return found[0]
+    return pages or previews
 
 
 def _refuse_unsupported(tiff: _Tiff, page: _Directory) -> None:

@@ -79,6 +79,8 @@ def facts(cut: Cut, sampler: Sampler | None) -> list[Facts]:
 def inputs(take: Take) -> Facts:
     """The files that a take is made of, and their SHA-256."""
     found: Facts = {"input": str(take.clean), "input_sha256": sha256_or_none(take.clean)}
+    if take.input_frame is not None:
+        found |= {"input_frame": take.input_frame}
     if take.noisy is not None:
         found |= {"noisy_input": str(take.noisy), "noisy_input_sha256": sha256_or_none(take.noisy)}
     return found
@@ -164,7 +166,9 @@ def _result(
 ) -> _Result:
     """Read or sample, cut and encode one picture; an error that concerns this picture becomes its result."""
     try:
-        with room.taken(memory(cut.take.clean) + (memory(cut.take.noisy) if cut.take.noisy else 0)):
+        with room.taken(
+            memory(cut.take.clean, frame=cut.take.input_frame) + (memory(cut.take.noisy) if cut.take.noisy else 0)
+        ):
             clean, noisy = _pictures(cut, sampler, lanes, progress)
             return _encoded(cut, clean, noisy, container, facts(cut, sampler), _rests_on(cut, clean, sampler))
     except NmflowganError as error:
@@ -176,7 +180,7 @@ def _result(
 
 def _pictures(cut: Cut, sampler: Sampler | None, lanes: Executor, progress: CutProgress) -> tuple[Pixels, Pixels]:
     """The whole clean and noisy picture, each (H, W, 3) RGB of the depth of `cut`."""
-    take, picture = cut.take, read(cut.take.clean, deepest=16)
+    take, picture = cut.take, read(cut.take.clean, deepest=16, frame=cut.take.input_frame)
     clean = with_depth(picture.rgb, cut.depth)
     _refuse_other_size(take.clean, picture.rgb, cut)
     if take.noisy is not None:

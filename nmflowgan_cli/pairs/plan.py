@@ -49,6 +49,8 @@ class Take:
     """Of SIDD's instance."""
     origin: Origin = UNSTATED
     """Of the noise of a real pair."""
+    input_frame: int | None = None
+    """The number of the frame of the clean file; None where it has one."""
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,10 @@ def synthetic_takes(sources: Sequence[CleanPicture], drawn: Choices, *, repeats:
             source.seed_path,
             number or 0,
             drawn.draw(seed, source.seed_path, number or 0),
-            source.seed_path,
+            source.scene,
             "train",
             stem(source.seed_path, number, apart=stem(source.seed_path).lower() in shared),
+            input_frame=source.frame,
         )
         for source in sources
         for number in numbers
@@ -211,7 +214,7 @@ class _Surveyed:
 def _surveyed(take: Take, cutting: Cutting, room: Room) -> _Surveyed | NmflowganError:
     """The measures of a take; or what is wrong."""
     try:
-        height, width, depth = head(take.clean)
+        height, width, depth = head(take.clean, frame=take.input_frame)
         if take.noisy is not None:
             noisy = head(take.noisy)
             if noisy[:2] != (height, width):
@@ -223,8 +226,8 @@ def _surveyed(take: Take, cutting: Cutting, room: Room) -> _Surveyed | Nmflowgan
                 f"{take.clean} is smaller than a patch: {width}x{height}", "leave it out, or use --patch"
             )
         if cutting.min_detail > 0:
-            with room.taken(memory(take.clean)):
-                boxes = detailed(read(take.clean, deepest=16).rgb, boxes, cutting.min_detail)
+            with room.taken(memory(take.clean, frame=take.input_frame)):
+                boxes = detailed(read(take.clean, deepest=16, frame=take.input_frame).rgb, boxes, cutting.min_detail)
     except NmflowganError as error:
         return error
     except MemoryError:

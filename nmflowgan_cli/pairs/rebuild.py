@@ -82,9 +82,10 @@ def _cut(records: Sequence[Record]) -> Cut:
         stem=labels[0].stem,
         frame=first["frame"],
         origin=origin_of(first),
+        input_frame=first.get("input_frame"),
     )
     boxes = tuple(Box(r["top"], r["left"], r["top"] + r["height"], r["left"] + r["width"]) for r in records)
-    height, width, _ = head(take.clean)
+    height, width, _ = head(take.clean, frame=take.input_frame)
     return Cut(take, height, width, boxes, labels, first.get("depth", SHALLOW))
 
 

@@ -162,4 +162,5 @@ def _problem(record: Record) -> str:
 def _job(folder: Path, record: Record) -> Job:
     condition = Condition(record["camera"], record["iso"])
     output, depth = folder / record["output"], record.get("depth", SHALLOW)
-    return Job(Path(record["input"]), record["relative_path"], record["repeat"], condition, output, depth)
+    path, name, repeat = Path(record["input"]), record["relative_path"], record["repeat"]
+    return Job(path, name, repeat, condition, output, depth, record.get("input_frame"))

@@ -12,7 +12,7 @@ from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.notices import notice
 from nmflowgan_cli.pairs.plan import Cutting, PairPlan, Take, divided, pair_plan, real_takes, synthetic_takes
 from nmflowgan_cli.synthesis.condition_choice import choices
-from nmflowgan_cli.synthesis.inputs import find_pictures
+from nmflowgan_cli.synthesis.inputs import find_pictures, framed
 from nmflowgan_cli.synthesis.noise_choice import NoiseChoice
 from nmflowgan_cli.synthesis.plan import SAME, depth_named
 from nmflowgan_cli.synthesis.weights import Weights
@@ -40,6 +40,8 @@ class PairRequest:
     repeats: int = 1
     depth: str = SAME
     """Bits a channel of the pairs: "8", "16", or "same" as the pictures."""
+    frames: bool = False
+    """Whether to take all frames of animations and pages of TIFF."""
     split: str = ""
     """Of real pairs, see `data.reading.divide`; "" for that of the data."""
     val_share: float | None = None
@@ -95,6 +97,7 @@ def _synthetic(request: PairRequest, weights: Weights) -> list[Take]:
     sources = find_pictures(
         request.inputs, request.listed, null=request.null, relative_to=request.relative_to, without=request.output
     )
+    sources = framed(sources) if request.frames else sources
     return synthetic_takes(sources, drawn, repeats=request.repeats, seed=request.seed)
 
 
@@ -104,6 +107,7 @@ def _real(request: PairRequest) -> list[Take]:
         "--weights": request.noise.weights is not None,
         "--rendered": bool(request.noise.rendered),
         "--white-balance": bool(request.noise.white_balance),
+        "--frames": request.frames,
         "--relative-to": request.relative_to is not None,
     }
     if request.split and request.val_share is not None:

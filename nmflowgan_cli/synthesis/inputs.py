@@ -8,9 +8,9 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path, PurePath
 
-from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.errors import NmflowganError, UsageError
 from nmflowgan_cli.files import kind
-from nmflowgan_cli.imaging import FORMATS, is_picture, is_raw
+from nmflowgan_cli.imaging import FORMATS, frames, is_picture, is_raw
 from nmflowgan_cli.journal import FILE_NAME, records
 from nmflowgan_cli.notices import notice
 
@@ -27,11 +27,47 @@ class CleanPicture:
     """It was met in a folder or by a pattern, not named by the user."""
     made_in: Path | None = field(default=None, compare=False)
     """The folder with a journal of this tool that it was met in, below the one that was searched."""
+    frame: int | None = None
+    """The number of the frame, of an animation or a TIFF of several pages."""
+    of: PurePath | None = field(default=None, compare=False)
+    """The relative path of the picture that the frame is of."""
+
+    @property
+    def scene(self) -> str:
+        """What frames of one picture have in common: its path."""
+        return self.seed_path if self.of is None else _slashed(self.of)
 
     @property
     def seed_path(self) -> str:
         """`relative` with forward slashes; bytes that are not UTF-8 are escaped, so any name has one."""
-        return self.relative.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return _slashed(self.relative)
+
+
+def _slashed(path: PurePath) -> str:
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def framed(sources: Sequence[CleanPicture]) -> list[CleanPicture]:
+    """The pictures, those of several frames as one a frame: `clip.tif` as `clip_f0000.tif`, `clip_f0001.tif` ...
+
+    So each frame has noise of its own, independent of that of the others. Reads the heads of the files; what cannot
+    be read is left as it is, to fail by itself.
+    """
+    return [frame for source in sources for frame in _frames(source)]
+
+
+def _frames(source: CleanPicture) -> list[CleanPicture]:
+    try:
+        count = frames(source.path)
+    except NmflowganError:
+        return [source]
+    if count == 1:
+        return [source]
+    name = source.relative
+    return [
+        replace(source, relative=name.with_name(f"{name.stem}_f{frame:04d}{name.suffix}"), frame=frame, of=name)
+        for frame in range(count)
+    ]
 
 
 def find_pictures(

@@ -36,6 +36,8 @@ class Record:
     """Names the picture's random numbers, together with seed and repeat."""
     weights: str
     weights_sha256: str
+    input_frame: int | None = None
+    """The number of the frame of the input; None where it has one."""
     input_sha256: str | None = None
     output_size: int | None = None
     """Bytes."""
@@ -115,7 +117,7 @@ def _settings(job: Job, seed: int, weights_sha256: str) -> dict[str, object]:
     """What makes the noise of a job, as its record has it; without the depth, where the input cannot be read."""
     depth: dict[str, object] = {}
     with suppress(PictureError):
-        depth = {"depth": job.depth_of(head(job.input).depth)}
+        depth = {"depth": job.depth_of(head(job.input, frame=job.frame).depth)}
     return depth | {
         "camera": job.condition.camera,
         "iso": job.condition.iso,

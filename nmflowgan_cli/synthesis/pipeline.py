@@ -91,6 +91,7 @@ class Sampler:
             seed=self.seed,
             repeat=job.repeat,
             relative_path=job.relative_path,
+            input_frame=job.frame,
             weights=self.weights,
             weights_sha256=self.weights_sha256,
             references=self.references,
@@ -215,7 +216,7 @@ def _do(
     if skip(job):
         return Item(job, sampler.record(job, SKIPPED))
     try:
-        with room.taken(memory(job.input)):
+        with room.taken(memory(job.input, frame=job.frame)):
             made, notes = _make(job, sampler, shared, progress)
     except DiskError:
         raise
@@ -237,7 +238,7 @@ def _failed(job: Job, sampler: Sampler, error: NmflowganError) -> Item:
 
 def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -> tuple[Facts, tuple[str, ...]]:
     """Write the noisy picture; what its record says of the clean one, and what was lost beside its pixels."""
-    picture = read(job.input, deepest=16)
+    picture = read(job.input, deepest=16, frame=job.frame)
     depth = job.depth_of(picture.depth)
     picture = replace(picture, alpha=None if picture.alpha is None else with_depth(picture.alpha, depth))
     refuse_unwritable(job.output, picture, depth=depth)

@@ -35,6 +35,8 @@ class Job:
     output: Path
     depth: int | None = None
     """Bits a channel of the output, 8 or 16; None for those of the input, as far as the format holds them."""
+    frame: int | None = None
+    """The number of the frame of the input; None where it has one."""
 
     def depth_of(self, source: int) -> int:
         """Bits a channel of the output of an input that has `source`."""
@@ -121,6 +123,7 @@ def plan(sources: Sequence[CleanPicture], names: Naming, choices: Choices, seed:
             choices.draw(seed, source.seed_path, repeat),
             names.path(source, repeat),
             names.depth,
+            source.frame,
         )
         for source in sources
         for repeat in range(names.repeats)
