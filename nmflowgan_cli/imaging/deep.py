@@ -17,6 +17,9 @@ from nmflowgan_cli.imaging.picture import Pixels
 PNG_OPTIONS = {"level": 1, "strategy": 3, "filter": 16}
 """zlib's run-length strategy, and differences from the pixel to the left: what libpng is fastest with."""
 
+_OURS, _INVERTED, _DIVIDED = 8, 6, 30
+"""Bytes a pixel besides those that are stored: RGB and alpha, their negative, and colours before alpha was applied."""
+
 Deep = NDArray[np.uint16]
 
 
@@ -35,8 +38,9 @@ class DeepImage:
 
     def needed(self) -> int:
         """Bytes that decoding takes at its peak: the file, its pixels, and ours."""
-        stored, ours = 2 * self.layout.channels, 8
-        return length_of(self.file) + (2 * stored + ours) * self.layout.width * self.layout.height
+        layout = self.layout
+        each = 2 * layout.channels + _OURS + _INVERTED * layout.inverted + _DIVIDED * layout.premultiplied
+        return length_of(self.file) + each * layout.width * layout.height
 
     def channels(self) -> tuple[Deep, Deep | None]:
         """RGB (H, W, 3) and alpha (H, W), None where there is none; raises what the decoder does for a damaged file."""
