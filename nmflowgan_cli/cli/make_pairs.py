@@ -102,6 +102,8 @@ def make_pairs(
             min=0, help="Leave out patches with less mean difference of neighbours, in counts.", show_default=True
         ),
     ] = 0.0,
+    depth: options.Depth = options.DepthName.same,
+    frames: options.Frames = False,
     layout: Annotated[
         LayoutName | None,
         typer.Option(help="Names of the files; for folder and lmdb.  [default: flat; for lmdb, basicsr]"),
@@ -190,6 +192,8 @@ def make_pairs(
                 resume=resume,
                 seed=seed,
                 repeats=repeats,
+                depth=depth,
+                frames=frames,
                 cutting=Cutting(patch or None, step, min_detail),
                 split=split,
                 val_share=val_share,

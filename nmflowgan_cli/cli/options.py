@@ -2,12 +2,19 @@
 
 import sys
 from collections.abc import Collection, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nmflowgan_cli.errors import UsageError
+
+
+class DepthName(StrEnum):
+    same = "same"
+    eight = "8"
+    sixteen = "16"
 
 
 def _hush(quiet: bool) -> bool:  # noqa: FBT001 - Typer's callback
@@ -27,7 +34,15 @@ CacheDir = Annotated[
     Path | None,
     typer.Option(help="Folder of fetched weights.  [default: $NMFLOWGAN_CACHE, or the user's cache folder]"),
 ]
+Depth = Annotated[
+    DepthName,
+    typer.Option(help="Bits a channel of the outputs: 8, 16 (PNG, TIFF), or same: of each input.", show_default=True),
+]
 Device = Annotated[str, typer.Option(help="auto (CUDA if there is any), cpu, cuda or cuda:N.", show_default=True)]
+Frames = Annotated[
+    bool,
+    typer.Option("--frames", help="Take every frame of animations and page of TIFF, each with noise of its own."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
 Precision = Annotated[str, typer.Option(help="auto (float32), float32, bfloat16 or float16.", show_default=True)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on stderr but errors.", callback=_hush)]
@@ -54,7 +69,9 @@ Like = Annotated[
 ]
 Profile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Noise of this profile, see nmflowgan profile. Needs no --camera."),
+    typer.Option(
+        metavar="FILE", help="Noise of this profile, see nmflowgan profile, or of a DNG's tags. Needs no --camera."
+    ),
 ]
 Rendered = Annotated[
     str,

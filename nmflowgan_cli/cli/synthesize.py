@@ -88,6 +88,8 @@ def synthesize(
         Format | None,
         typer.Option(help="Format of the outputs; same: of each input.  [default: png, or by the suffix of -o]"),
     ] = None,
+    depth: options.Depth = options.DepthName.same,
+    frames: options.Frames = False,
     on_exists: Annotated[
         OnExists, typer.Option(help="What to do where an output exists already.", show_default=True)
     ] = OnExists.error,
@@ -132,6 +134,8 @@ def synthesize(
         seed=seed,
         repeats=repeats,
         format=format,
+        depth=depth,
+        frames=frames,
         on_exists=on_exists,
         resume=resume,
         shard=shard or shard_of(os.environ),

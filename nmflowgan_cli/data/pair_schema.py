@@ -15,6 +15,7 @@ Iso = Annotated[int, Meta(ge=UNKNOWN_ISO, le=10_000_000)]
 """0: not known, which only noise that was made may have."""
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 Split = Literal["train", "val"]
+Depth = Literal[8, 16]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")] | None
 Size = Annotated[int, Meta(ge=0, le=2**50)] | None
 
@@ -83,6 +84,8 @@ class Made(Bytes, kw_only=True):
     noisy_input_sha256: Digest = None
     output_size: Size = None
     output_sha256: Digest = None
+    depth: Depth | None = None
+    input_frame: Count | None = None
 
     def __post_init__(self) -> None:
         pair = (self.clean and self.noisy) or self.file

@@ -5,7 +5,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
@@ -13,23 +13,19 @@ from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugi
 from nmflowgan_cli.errors import PictureError
 from nmflowgan_cli.files import open_regular
 from nmflowgan_cli.imaging.colour import to_srgb
+from nmflowgan_cli.imaging.deep import DeepImage
 from nmflowgan_cli.imaging.formats import take_apart_bmp, take_apart_jpeg, take_apart_png, take_apart_webp
 from nmflowgan_cli.imaging.limits import needed, refuse_large, refuse_without_memory
 from nmflowgan_cli.imaging.parts import LimitError, Parts, UnsupportedError, length_of, spliced
-from nmflowgan_cli.imaging.picture import STRIP, Bytes, Picture
-from nmflowgan_cli.imaging.tiff import take_apart_tiff
+from nmflowgan_cli.imaging.picture import STRIP, Bytes, Picture, Pixels, is_raw
+from nmflowgan_cli.imaging.raw import RawImage, opened_raw
+from nmflowgan_cli.imaging.tiff import take_apart_tiff, tiff_frames
 from nmflowgan_cli.notices import reading
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""Orientations of EXIF, and what makes a picture upright."""
+_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (1, True), 6: (3, False), 7: (3, True), 8: (1, False)}
+"""Orientations of EXIF: quarter turns to the left that make a picture upright, after it was mirrored or not."""
+
+_Image = ImageFile.ImageFile | DeepImage | RawImage
 
 _READERS: dict[str, tuple[type[ImageFile.ImageFile], Callable[[BinaryIO], Parts]]] = {
     "PNG": (PngImagePlugin.PngImageFile, take_apart_png),
@@ -41,43 +37,94 @@ _READERS: dict[str, tuple[type[ImageFile.ImageFile], Callable[[BinaryIO], Parts]
 }
 
 
-def read(path: str | os.PathLike[str]) -> Picture:
-    """Decode an 8-bit PNG, JPEG, WebP, TIFF or BMP (palette, grey, alpha and 1-bit ones too), upright.
+class Head(NamedTuple):
+    """What the head of a file says of the upright picture."""
 
-    CMYK and LAB become sRGB through their colour profiles. Raises PictureError for a file that is missing, damaged or
-    no regular file, for a picture beyond a limit of `limits`, and for what is not supported: 16 bits a channel,
-    animation, several pages ... PictureMemoryError where it takes more memory than is left, before it is decoded.
+    height: int
+    width: int
+    depth: int
+    """Bits a channel, 8 or 16."""
+
+
+def read(path: str | os.PathLike[str], *, deepest: int = 8, frame: int | None = None) -> Picture:
+    """Decode a PNG, JPEG, WebP, TIFF or BMP (palette, grey, alpha and 1-bit ones too), upright.
+
+    `deepest`: bits a channel that the caller takes, 8 or 16; PNG and TIFF of 16 bits are then not converted, and raw
+    files (by their suffix) are developed. `frame`: the number of the frame of an animation or page of a TIFF. CMYK and
+    LAB become sRGB through their colour profiles. Raises PictureError for a file that is missing, damaged or no regular
+    file, for a picture beyond a limit of `limits`, and for what is not supported: more bits a channel, animation,
+    several pages ... PictureMemoryError where it takes more memory than is left, before it is decoded.
     """
-    with _opened(path) as (image, parts):
+    with _opened(path, deepest, frame) as (image, parts):
         refuse_without_memory(path, *image.size, needed(image, turned=parts.turn in _TURNS))
-        image.load()
+        if frame and isinstance(image, ImageFile.ImageFile):
+            image.seek(frame if getattr(image, "n_frames", 1) > 1 else 0)
         return _picture(image, parts)
 
 
+def head(path: str | os.PathLike[str], *, deepest: int = 16, frame: int | None = None) -> Head:
+    """Height, width and depth of the upright picture, from the head of the file alone; raises as `read`."""
+    with _opened(path, deepest, frame) as (image, parts):
+        width, height = image.size[::-1] if parts.turn >= 5 else image.size
+        return Head(height, width, parts.depth)
+
+
 def size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Height and width of the upright picture, from the head of the file alone; raises PictureError like `read`."""
-    with _opened(path) as (image, parts):
-        return (image.width, image.height) if parts.turn >= 5 else (image.height, image.width)
+    """Height and width of the upright picture of 8 bits a channel; raises PictureError like `read`."""
+    return head(path, deepest=8)[:2]
 
 
-def memory(path: str | os.PathLike[str]) -> int:
+def memory(path: str | os.PathLike[str], *, deepest: int = 16, frame: int | None = None) -> int:
     """Bytes that `read` takes at its peak, from the head of the file alone; raises PictureError like `read`."""
-    with _opened(path) as (image, parts):
+    with _opened(path, deepest, frame) as (image, parts):
         return needed(image, turned=parts.turn in _TURNS)
 
 
-@contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[ImageFile.ImageFile, Parts]]:
-    """The picture, ready to be decoded; whatever goes wrong inside the context becomes a PictureError of one line."""
+def frames(path: str | os.PathLike[str]) -> int:
+    """Number of frames of an animation or of pages of a TIFF, 1 for any other picture; raises PictureError."""
     with _explained(path), reading(path), open_regular(path) as file, _unlimited():
+        if is_raw(path):
+            return 1
         kind = _format(file)
+        if kind == "TIFF":
+            return tiff_frames(file)
         plugin, take_apart = _READERS[kind]
         parts = take_apart(file)
         with _identified(plugin, spliced(file, parts.pieces), parts) as image:
+            return getattr(image, "n_frames", 1)
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str], deepest: int, frame: int | None) -> Iterator[tuple[_Image, Parts]]:
+    """The picture, ready to be decoded; whatever goes wrong inside the context becomes a PictureError of one line."""
+    with _explained(path), reading(path), open_regular(path) as file, _unlimited():
+        if is_raw(path):
+            with opened_raw(file) as (image, parts):
+                _refuse_depth(parts, deepest)
+                refuse_large(*image.size, length_of(file))
+                yield image, parts
+            return
+        kind = _format(file)
+        plugin, take_apart = _READERS[kind]
+        parts = take_apart_tiff(file, frame) if kind == "TIFF" else take_apart(file)
+        _refuse_depth(parts, deepest)
+        pixels = spliced(file, parts.pieces)
+        if kind == "TIFF" and parts.deep:  # Pillow does not know all layouts of these
+            refuse_large(parts.deep.width, parts.deep.height, length_of(file))
+            yield DeepImage(pixels, kind, parts.deep), parts
+            return
+        with _identified(plugin, pixels, parts) as image:
             refuse_large(*image.size, length_of(file))
-            if getattr(image, "n_frames", 1) > 1:
-                raise UnsupportedError("animation", "give its frames as pictures of their own")
-            yield image, parts
+            animated = getattr(image, "n_frames", 1) > 1
+            if animated and (frame is None or parts.deep):
+                hint = "--frames makes all of its frames, or give them as pictures of their own"
+                raise UnsupportedError("animation of 16 bits a channel" if parts.deep else "animation", hint)
+            yield DeepImage(pixels, kind, parts.deep) if parts.deep else image, parts
+
+
+def _refuse_depth(parts: Parts, deepest: int) -> None:
+    if parts.depth > deepest:
+        raise UnsupportedError(f"{parts.depth} bits a channel", f"convert it to {deepest} bits first")
 
 
 @contextmanager
@@ -171,19 +218,34 @@ def _unlimited() -> Iterator[None]:
                 Image.MAX_IMAGE_PIXELS = before
 
 
-def _picture(image: ImageFile.ImageFile, parts: Parts) -> Picture:
-    """Pixels and what goes with them, from a loaded image."""
+def _picture(image: _Image, parts: Parts) -> Picture:
+    """Pixels and what goes with them."""
+    if isinstance(image, DeepImage | RawImage):
+        rgb, alpha = (_upright(pixels, parts.turn) for pixels in image.channels())
+        grey = image.layout.grey
+        return Picture(
+            rgb, alpha, grey, parts.icc, parts.exif, image.format, None, parts.png_colour, tuple(parts.notes)
+        )
+    image.load()
     kind = {"DIB": "BMP"}.get(str(image.format), str(image.format))
     tables = getattr(image, "quantization", None)
     jpeg = (tables, JpegImagePlugin.get_sampling(image)) if kind == "JPEG" and tables else None
-    upright = image.transpose(_TURNS[parts.turn]) if parts.turn in _TURNS else image
+    plain: Image.Image = image
     icc, notes = parts.icc, tuple(parts.notes)
     if image.mode in ("CMYK", "LAB"):
-        upright, icc = to_srgb(upright, icc, inverted=parts.inverted), None
+        plain, icc = to_srgb(image, icc, inverted=parts.inverted), None
         notes += (f"converted from {image.mode} to sRGB",)
-    rgb, alpha = _channels(upright)
+    rgb, alpha = (_upright(pixels, parts.turn) for pixels in _channels(plain))
     grey = image.mode in ("1", "L", "LA", "La")
     return Picture(rgb, alpha, grey, icc or None, parts.exif, kind, jpeg, parts.png_colour, notes)
+
+
+def _upright(pixels: Pixels | None, turn: int) -> Any:
+    """Stored pixels (H, W, ...) as they are to be seen; None for None."""
+    if pixels is None or turn not in _TURNS:
+        return pixels
+    quarters, mirrored = _TURNS[turn]
+    return np.ascontiguousarray(np.rot90(pixels[:, ::-1] if mirrored else pixels, quarters))
 
 
 def _channels(image: Image.Image) -> tuple[Bytes, Bytes | None]:

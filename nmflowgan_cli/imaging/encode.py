@@ -4,7 +4,7 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -12,8 +12,9 @@ from PIL import Image, PngImagePlugin
 from nmflowgan_cli.errors import PictureError
 from nmflowgan_cli.files import replacing, write_error
 from nmflowgan_cli.imaging.colour import space_of
+from nmflowgan_cli.imaging.deep import encode_deep_png, encode_deep_tiff
 from nmflowgan_cli.imaging.formats import JPEG_SIDE
-from nmflowgan_cli.imaging.picture import Bytes, Picture, format_of, luma
+from nmflowgan_cli.imaging.picture import DEEP_FORMATS, Picture, Pixels, depth_of, format_of, luma
 
 PNG_OPTIONS = {"compress_level": 1, "compress_type": 3}
 """zlib's run-length strategy: measured on noisy photographs a fifth faster than its usual level 1 and a tenth smaller,
@@ -30,19 +31,37 @@ _PROFILES = {"JPEG": 255 * 65519, "PNG": PngImagePlugin.MAX_TEXT_CHUNK}
 """Bytes of a profile, at most: what 255 segments hold, and what Pillow unpacks, by which most readers of PNG go."""
 
 
-def encode_png(rgb: Bytes) -> bytes:
-    """A PNG file of (H, W, 3) uint8 RGB, in memory."""
+def encode_png(rgb: Pixels) -> bytes:
+    """A PNG file of (H, W, 3) uint8 or uint16 RGB, in memory."""
+    if depth_of(rgb) == 16:
+        return encode_deep_png(rgb)
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(rgb)).save(file, "PNG", **PNG_OPTIONS)
     return file.getvalue()
 
 
-def refuse_unwritable(path: str | os.PathLike[str], picture: Picture, format: str | None = None) -> None:  # noqa: A002
+def deepest(kind: str) -> int:
+    """Bits a channel that a format holds, 8 or 16."""
+    return 16 if kind in DEEP_FORMATS else 8
+
+
+def refuse_unwritable(
+    path: str | os.PathLike[str],
+    picture: Picture,
+    format: str | None = None,  # noqa: A002
+    *,
+    depth: int | None = None,
+) -> None:
     """Raise PictureError where `write` of these arguments would, as far as that can be known without encoding.
 
-    That is: for a suffix that means no format, transparency in a JPEG or BMP, and too many pixels a side.
+    That is: for a suffix that means no format, 16 bits a channel in other than PNG and TIFF, transparency in a JPEG or
+    BMP, and too many pixels a side. `depth`: bits a channel that it will have been given until then.
     """
     kind = format or format_of(Path(path))
+    if (depth or picture.depth) > deepest(kind):
+        raise PictureError(
+            f"cannot write {path}: {kind} holds 8 bits a channel, not 16", "use --format png, or --depth 8"
+        )
     if kind in _OPAQUE and _is_transparent(picture):
         raise PictureError(f"cannot write {path}: {kind} holds no transparency", "use --format png")
     height, width = picture.rgb.shape[:2]
@@ -65,8 +84,7 @@ def write(path: str | os.PathLike[str], picture: Picture, format: str | None = N
     refuse_unwritable(path, picture, kind)
     options, notes = _options(picture, kind)
     try:
-        image = _image(picture, kind)
-        atomic_write(path, lambda file: image.save(file, kind, **options))
+        atomic_write(path, _saved(picture, kind, options))
     except (MemoryError, PictureError):
         raise
     except OSError as error:
@@ -83,14 +101,22 @@ def atomic_write(path: Path, fill: Callable[[Any], object]) -> None:
 
 
 def _is_transparent(picture: Picture) -> bool:
-    return picture.alpha is not None and int(picture.alpha.min()) < 255
+    return picture.alpha is not None and int(picture.alpha.min()) < np.iinfo(picture.alpha.dtype).max
 
 
-def _image(picture: Picture, kind: str) -> Image.Image:
+def _saved(picture: Picture, kind: str, options: dict[str, Any]) -> Callable[[BinaryIO], object]:
+    """What writes the picture into a file; 8 bits a channel by Pillow."""
     pixels = luma(picture.rgb) if picture.grey else picture.rgb
     if picture.alpha is not None and kind not in _OPAQUE:
         pixels = np.dstack([pixels, picture.alpha])
-    return Image.fromarray(np.ascontiguousarray(pixels))
+    if picture.depth == 8:
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        return lambda file: image.save(file, kind, **options)
+    icc = options.get("icc_profile")
+    if kind == "TIFF":
+        return lambda file: file.write(encode_deep_tiff(pixels, icc))
+    colour = picture.png_colour
+    return lambda file: file.write(encode_deep_png(pixels, icc, options.get("exif"), colour))
 
 
 def _options(picture: Picture, kind: str) -> tuple[dict[str, Any], list[str]]:

@@ -4,9 +4,10 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
-from nmflowgan_cli.imaging.parts import METADATA_LIMIT, LimitError, Parts, UnsupportedError, length_of
+from nmflowgan_cli.imaging.parts import METADATA_LIMIT, DeepLayout, LimitError, Parts, UnsupportedError, length_of
 from nmflowgan_cli.imaging.tiff import EXIF, upright_exif
 
 _PNG_PIXELS = frozenset([b"tRNS", b"acTL", b"fcTL", b"fdAT"])
@@ -27,7 +28,7 @@ _SRGB_CICP = bytes([1, 13, 0, 1])
 
 
 def take_apart_png(file: BinaryIO) -> Parts:
-    """A PNG without its chunks beside the pixels; UnsupportedError for 16 bits a channel.
+    """A PNG without its chunks beside the pixels.
 
     A chunk beside the pixels with a bad checksum, too short or too large is left out.
     """
@@ -35,12 +36,27 @@ def take_apart_png(file: BinaryIO) -> Parts:
     for name, places in _png_chunks(file, parts):
         if _is_drawn(name):
             parts.pieces.append(places)
+            if name == b"tRNS" and parts.deep:
+                parts.deep = replace(parts.deep, alpha=True)
         elif name in (*_PNG_SAYS, b"sRGB", *_PNG_TEXTS):
             _collect(file, name, places, beside, parts.notes)
     _set_exif(parts, beside.get(b"eXIf") or beside.get(_TEXT_EXIF) or _raw_profile(beside.get(_RAW_EXIF, b"")))
     parts.xmp = beside.get(_XMP)
     _set_png_colour(parts, beside)
     return parts
+
+
+_PNG_CHANNELS = {0: (1, False), 2: (3, False), 4: (2, True), 6: (4, True)}
+"""Channels by the colour type, and whether the last of them is alpha; PNG specification, section 11.2.2."""
+
+
+def _png_layout(header: bytes) -> DeepLayout | None:
+    """The layout of 16-bit pixels; None for a colour type that has none, which the decoder refuses."""
+    width, height, _, kind = struct.unpack(">IIBB", header)
+    if kind not in _PNG_CHANNELS:
+        return None
+    channels, alpha = _PNG_CHANNELS[kind]
+    return DeepLayout(width, height, channels, grey=channels < 3, alpha=alpha)
 
 
 def _set_exif(parts: Parts, content: bytes | None) -> None:
@@ -87,7 +103,7 @@ def _png_chunks(file: BinaryIO, parts: Parts) -> Iterator[tuple[bytes, range]]:
             parts.pieces.append(range(place, place if named and not _is_drawn(name) else length))
             return
         if name == b"IHDR" and size == 13 and head[16] == 16:
-            raise UnsupportedError("16 bits a channel", "convert it to 8 bits first")
+            parts.deep = _png_layout(head[8:18])
         yield name, range(place, place + 12 + size)
         if name == b"IEND":
             return

@@ -1,11 +1,14 @@
 """Limits of reading: pixels that a picture may have, and memory that it may take, judged before it is decoded."""
 
 import os
-from typing import Any
+
+from PIL.ImageFile import ImageFile
 
 from nmflowgan_cli.errors import PictureError, PictureMemoryError
+from nmflowgan_cli.imaging.deep import DeepImage
 from nmflowgan_cli.imaging.memory import available, spoken
 from nmflowgan_cli.imaging.parts import LimitError
+from nmflowgan_cli.imaging.raw import RawImage
 
 OPTION, VARIABLE = "--max-pixels", "NMFLOWGAN_MAX_PIXELS"
 PIXELS = 2**28
@@ -56,8 +59,10 @@ def refuse_large(width: int, height: int, size: int) -> None:
         raise LimitError(f"{width}x{height} is more than {SIDE} pixels a side", "cut it")
 
 
-def needed(image: Any, *, turned: bool) -> int:
-    """Bytes that reading an image takes at its peak, by what Pillow knows of it before it is decoded."""
+def needed(image: ImageFile | DeepImage | RawImage, *, turned: bool) -> int:
+    """Bytes that reading an image takes at its peak, by what is known of it before it is decoded."""
+    if isinstance(image, DeepImage | RawImage):
+        return image.needed() + 2 * _TURNED_BYTES * turned * image.size[0] * image.size[1]
     each = _OTHER_BYTES if "transparency" in image.info else _BYTES.get(image.mode, _OTHER_BYTES)
     each += _WEBP_BYTES * (image.format == "WEBP") + _TURNED_BYTES * turned
     each += _PROGRESSIVE_BYTES * bool(image.info.get("progressive"))

@@ -36,6 +36,24 @@ class LimitError(Exception):
         self.hint = hint
 
 
+@dataclass(frozen=True)
+class DeepLayout:
+    """Pixels of 16 bits a channel, as a PNG or TIFF stores them."""
+
+    width: int
+    height: int
+    channels: int
+    """As stored, alpha and unknown ones among them."""
+    grey: bool
+    alpha: bool = False
+    premultiplied: bool = False
+    """Colours are multiplied by alpha."""
+    inverted: bool = False
+    """0 is white."""
+    planar: bool = False
+    """Channel by channel, not pixel by pixel."""
+
+
 @dataclass
 class Parts:
     """A picture file taken apart."""
@@ -53,8 +71,15 @@ class Parts:
     """The CMYK of this JPEG is 0 where there is no ink; Adobe's is 255 there, as Pillow takes for granted."""
     layout: str = ""
     """The channels of a TIFF, in words."""
+    deep: DeepLayout | None = None
+    """None for 8 bits a channel or fewer."""
     notes: list[str] = field(default_factory=list)
     """What was left out, each in one line."""
+
+    @property
+    def depth(self) -> int:
+        """Bits a channel, 8 or 16."""
+        return 16 if self.deep else 8
 
     @property
     def turn(self) -> int:

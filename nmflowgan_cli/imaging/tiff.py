@@ -13,11 +13,13 @@ from typing import Any, BinaryIO
 
 from PIL import Image, TiffImagePlugin
 
-from nmflowgan_cli.imaging.parts import Parts, UnsupportedError, length_of
+from nmflowgan_cli.imaging.parts import DeepLayout, Parts, UnsupportedError, length_of
 
 EXIF = b"Exif\0\0"
 ORIENTATION = 274
 _XMP, _ICC = 700, 34675
+MOST_FRAMES = 2**16
+"""Pages of a TIFF that are looked at."""
 _FORMS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _SIZES = {2: 1, 5: 8, 7: 1, 10: 8} | {kind: struct.calcsize("=" + form) for kind, form in _FORMS.items()}
 
@@ -138,13 +140,14 @@ class _Tiff:
         return header + struct.pack(self._pointer, place), struct.pack(self._counter, len(fields)) + entries + end
 
 
-def take_apart_tiff(file: BinaryIO) -> Parts:
+def take_apart_tiff(file: BinaryIO, frame: int | None = None) -> Parts:
     """The page that is not a preview of another, with the tags that its pixels need.
 
-    Raises UnsupportedError for several pages, deep or floating-point pixels, and compressions that cannot be read.
+    `frame`: its number among several. Raises UnsupportedError for several pages without it, for floating-point pixels,
+    and for compressions that cannot be read.
     """
     tiff = _Tiff(file)
-    page = _page(tiff)
+    page = _page(tiff, frame)
     _refuse_unsupported(tiff, page)
     _refuse_uncovered(tiff, page)
     if tiff.first(page, 262, 0) == 3 and min(tiff.numbers(page, 320), default=-1) < 0:
@@ -159,22 +162,35 @@ def take_apart_tiff(file: BinaryIO) -> Parts:
         icc=tiff.data(page, _ICC),
         layout=f"TIFF of photometric interpretation {tiff.first(page, 262, 0)}, "
         f"{tiff.first(page, 277, 1)} channels, {tiff.first(page, 258, 1)} bits a channel",
+        deep=_deep_layout(tiff, page) if tiff.first(page, 258, 1) == 16 else None,
     )
 
 
-def _page(tiff: _Tiff) -> _Directory:
+def tiff_frames(file: BinaryIO) -> int:
+    """The number of pages that are not previews of others."""
+    return len(_pages(_Tiff(file)))
+
+
+def _page(tiff: _Tiff, frame: int | None) -> _Directory:
+    found = _pages(tiff, 2 if frame is None else frame + 1)
+    if not found:
+        raise ValueError("its first directory lies beyond its end")
+    if frame is None and len(found) > 1:
+        raise UnsupportedError("several pages", "--frames makes all of them, or give them as pictures of their own")
+    if (frame or 0) >= len(found):
+        raise ValueError(f"it has {len(found)} pages, and none of number {frame}")
+    return found[frame or 0]
+
+
+def _pages(tiff: _Tiff, most: int = MOST_FRAMES) -> list[_Directory]:
+    """The first `most` pages; the previews where there is nothing else."""
     pages, previews = [], []
     for page in tiff.chain():
         preview = tiff.first(page, 254, 0) in (1, 3) or tiff.first(page, 255, 0) == 2  # 3: of one page among several
         (previews if preview else pages).append(page)
-        if len(pages) > 1:
+        if len(pages) >= most:
             break
-    found = pages or previews
-    if not found:
-        raise ValueError("its first directory lies beyond its end")
-    if len(found) > 1:
-        raise UnsupportedError("several pages", "give its pages as pictures of their own")
-    return found[0]
+    return pages or previews
 
 
 def _refuse_unsupported(tiff: _Tiff, page: _Directory) -> None:
@@ -182,9 +198,9 @@ def _refuse_unsupported(tiff: _Tiff, page: _Directory) -> None:
         raise UnsupportedError("BigTIFF in big-endian order")
     if any(number >= 3 and number != 4 for number in tiff.numbers(page, 339)):
         raise UnsupportedError("floating-point pixels", "convert it to 8 bits first")
-    bits = max(tiff.numbers(page, 258), default=1)
-    if bits > 8:
-        raise UnsupportedError(f"{bits} bits a channel", "convert it to 8 bits first")
+    bits = set(tiff.numbers(page, 258)) or {1}
+    if max(bits) > 8 and bits != {16}:
+        raise UnsupportedError(f"{max(bits)} bits a channel", "convert it to 8 or 16 bits first")
     channels = tiff.first(page, 277, 1)
     if channels > TiffImagePlugin.MAX_SAMPLESPERPIXEL:
         raise UnsupportedError(f"{channels} channels")
@@ -194,6 +210,37 @@ def _refuse_unsupported(tiff: _Tiff, page: _Directory) -> None:
         raise UnsupportedError(f"TIFF compressed with {name}", "save it without compression, or with deflate")
     if compression == 1 and tiff.first(page, 262, 0) == 6 and tiff.numbers(page, 530) not in ((), (1, 1)):
         raise UnsupportedError("YCbCr with fewer colours than pixels, without compression")
+
+
+_GREY, _RGB = (0, 1), 2
+"""Photometric interpretations, 0: of which black is the largest number."""
+_LOSSLESS = (1, 5, 8, 32773, 32946, 34925, 50000)
+"""Compressions of 16-bit pixels that are read: none, LZW, deflate (two numbers), PackBits, LZMA, Zstandard."""
+
+
+def _deep_layout(tiff: _Tiff, page: _Directory) -> DeepLayout:
+    """The layout of 16-bit pixels: grey or RGB, and what else is stored with them."""
+    photometric, channels = tiff.first(page, 262, 0), tiff.first(page, 277, 1)
+    colours = 1 if photometric in _GREY else 3
+    if photometric not in (*_GREY, _RGB) or channels < colours or tiff.first(page, 339, 1) == 2:
+        raise UnsupportedError(
+            f"16 bits a channel of photometric interpretation {photometric}, {channels} channels", "convert it to RGB"
+        )
+    if tiff.first(page, 259, 1) not in _LOSSLESS:
+        raise UnsupportedError(
+            f"16 bits a channel compressed with method {tiff.first(page, 259, 1)}", "save it with deflate"
+        )
+    extra = tiff.first(page, 338, 2) if channels > colours else 0
+    return DeepLayout(
+        tiff.first(page, 256, 0),
+        tiff.first(page, 257, 0),
+        channels,
+        grey=colours == 1,
+        alpha=extra in (1, 2),
+        premultiplied=extra == 1,
+        inverted=photometric == 0,
+        planar=tiff.first(page, 284, 1) == 2 and channels > 1,
+    )
 
 
 def _refuse_uncovered(tiff: _Tiff, page: _Directory) -> None:

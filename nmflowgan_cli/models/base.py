@@ -83,9 +83,14 @@ class NoiseModel(ABC):
     def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: Any = None) -> Tensor:
         """Noisy pictures, float32 counts, neither rounded nor clipped, shaped as `clean`.
 
-        `clean`: (N, 3, H, W), float32 counts in [0, 255], RGB, any H and W from 1. The upper left corner lies
+        `clean`: (N, 3, H, W), float32 counts in [0, 255], RGB, any H and W from 1; counts of 16-bit pictures have
+        fractions. The upper left corner lies
         at even coordinates of the picture (the Bayer phase). `fields`: of the same shape.
         """
+
+    def sample_deep(self, clean: Tensor, code: Code, fields: Fields, statistics: Any = None) -> Tensor:
+        """As `sample`, for noisy pictures of 16 bits: without the whole counts that a model may work with inside."""
+        return self.sample(clean, code, fields, statistics)
 
     def nll(self, clean: Tensor, noisy: Tensor, code: Code, fields: Fields) -> Tensor:
         """-ln p(noisy | clean, code) in nats, summed over the values of each patch, (N,); only if `has_density`.
@@ -96,7 +101,7 @@ class NoiseModel(ABC):
         raise NotImplementedError(type(self).__name__)
 
     def extrapolated(self, rgb: "Bytes", condition: Condition) -> Mapping[str, float]:
-        """What noise for this clean picture, (H, W, 3) uint8, rests on beyond what the model was made from.
+        """What noise for this clean picture, (H, W, 3) uint8 RGB, rests on beyond what the model was made from.
 
         Empty where the model does not say: by "iso" the ISO, by "levels" the share of the picture's values, by
         "texture" the share of its blocks.
@@ -131,3 +136,8 @@ def to_counts(values: Tensor) -> Tensor:
 def to_bytes(values: Tensor) -> Tensor:
     """As `to_counts`, uint8."""
     return to_counts(values).to(torch.uint8)
+
+
+def to_deep(values: Tensor) -> Tensor:
+    """Float counts as 16-bit values (65535 is count 255), rounded half up and clipped to [0, 65535], int32."""
+    return values.float().mul(65535 / WHITE).add(0.5).floor_().clamp_(0, 65535).to(torch.int32)

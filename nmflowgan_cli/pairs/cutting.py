@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.imaging import PER_COUNT, Pixels, depth_of
 from nmflowgan_cli.tiling import Box
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -35,24 +35,24 @@ def patches(height: int, width: int, patch: int | None, step: int | None = None)
     return [Box(top, left, top + patch, left + patch) for top in rows for left in columns]
 
 
-def cut(rgb: NDArray[np.uint8], boxes: Iterable[Box]) -> Iterator[NDArray[np.uint8]]:
+def cut(rgb: Pixels, boxes: Iterable[Box]) -> Iterator[Pixels]:
     """The patches `boxes` of a picture (H, W, 3); views of it."""
     for box in boxes:
         yield rgb[box.top : box.bottom, box.left : box.right]
 
 
-def detail(rgb: NDArray[np.uint8]) -> float:
+def detail(rgb: Pixels) -> float:
     """The detail of a patch: the mean absolute difference of luma between neighbouring pixels, in counts.
 
-    `rgb`: (H, W, 3) uint8. A clear sky has below 1, foliage 10 and more; 0 for a single pixel.
+    `rgb`: (H, W, 3) uint8 or uint16. A clear sky has below 1, foliage 10 and more; 0 for a single pixel.
     """
-    luma = rgb.astype(np.float32) @ _LUMA
+    luma = rgb.astype(np.float32) @ _LUMA / (PER_COUNT if depth_of(rgb) == 16 else 1)
     differences = [np.abs(np.diff(luma, axis=axis)) for axis in (0, 1)]
     pairs = sum(difference.size for difference in differences)
     return float(sum(float(difference.sum()) for difference in differences) / pairs) if pairs else 0.0
 
 
-def detailed(rgb: NDArray[np.uint8], boxes: Iterable[Box], least: float) -> list[Box]:
+def detailed(rgb: Pixels, boxes: Iterable[Box], least: float) -> list[Box]:
     """Those of `boxes` with a `detail` of at least `least`."""
     boxes = list(boxes)
     return [box for box, patch in zip(boxes, cut(rgb, boxes), strict=True) if detail(patch) >= least]

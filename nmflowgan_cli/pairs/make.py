@@ -19,7 +19,7 @@ from nmflowgan_cli import __version__
 from nmflowgan_cli.data.containers import Container, Sample
 from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError, PictureError
 from nmflowgan_cli.files import write_error
-from nmflowgan_cli.imaging import Bytes, luma, memory, read
+from nmflowgan_cli.imaging import Pixels, luma, memory, read, with_depth
 from nmflowgan_cli.imaging.memory import Room
 from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.pairs.cutting import cut as cut_patches
@@ -79,6 +79,8 @@ def facts(cut: Cut, sampler: Sampler | None) -> list[Facts]:
 def inputs(take: Take) -> Facts:
     """The files that a take is made of, and their SHA-256."""
     found: Facts = {"input": str(take.clean), "input_sha256": sha256_or_none(take.clean)}
+    if take.input_frame is not None:
+        found |= {"input_frame": take.input_frame}
     if take.noisy is not None:
         found |= {"noisy_input": str(take.noisy), "noisy_input_sha256": sha256_or_none(take.noisy)}
     return found
@@ -164,7 +166,9 @@ def _result(
 ) -> _Result:
     """Read or sample, cut and encode one picture; an error that concerns this picture becomes its result."""
     try:
-        with room.taken(memory(cut.take.clean) + (memory(cut.take.noisy) if cut.take.noisy else 0)):
+        with room.taken(
+            memory(cut.take.clean, frame=cut.take.input_frame) + (memory(cut.take.noisy) if cut.take.noisy else 0)
+        ):
             clean, noisy = _pictures(cut, sampler, lanes, progress)
             return _encoded(cut, clean, noisy, container, facts(cut, sampler), _rests_on(cut, clean, sampler))
     except NmflowganError as error:
@@ -174,38 +178,39 @@ def _result(
         return _Result([], [failure(cut.take, out)], out)
 
 
-def _pictures(cut: Cut, sampler: Sampler | None, lanes: Executor, progress: CutProgress) -> tuple[Bytes, Bytes]:
-    """The whole clean and noisy picture, each (H, W, 3) uint8 RGB."""
-    take, picture = cut.take, read(cut.take.clean)
+def _pictures(cut: Cut, sampler: Sampler | None, lanes: Executor, progress: CutProgress) -> tuple[Pixels, Pixels]:
+    """The whole clean and noisy picture, each (H, W, 3) RGB of the depth of `cut`."""
+    take, picture = cut.take, read(cut.take.clean, deepest=16, frame=cut.take.input_frame)
+    clean = with_depth(picture.rgb, cut.depth)
     _refuse_other_size(take.clean, picture.rgb, cut)
     if take.noisy is not None:
-        noisy = read(take.noisy).rgb
+        noisy = read(take.noisy, deepest=16).rgb
         _refuse_other_size(take.noisy, noisy, cut)
-        return picture.rgb, noisy
+        return clean, with_depth(noisy, cut.depth)
     if sampler is None:
         raise ValueError("a picture is to be made, but there is no sampler")
     key = picture_key(sampler.seed, take.relative_path, take.repeat)
-    noisy = sampler.sample(picture.rgb, take.condition, key, lanes, lambda share: progress(cut, share))
-    return picture.rgb, np.repeat(luma(noisy)[..., None], 3, 2) if picture.grey else noisy
+    noisy = sampler.sample(picture.rgb, take.condition, key, lanes, lambda share: progress(cut, share), cut.depth)
+    return clean, np.repeat(luma(noisy)[..., None], 3, 2) if picture.grey else noisy
 
 
-def _refuse_other_size(path: Path, rgb: Bytes, cut: Cut) -> None:
+def _refuse_other_size(path: Path, rgb: Pixels, cut: Cut) -> None:
     if rgb.shape[:2] != (cut.height, cut.width):
         raise PictureError(f"{path} is not {cut.width}x{cut.height} pixels any more", "start again with --resume")
 
 
-def _rests_on(cut: Cut, clean: Bytes, sampler: Sampler | None) -> Facts:
+def _rests_on(cut: Cut, clean: Pixels, sampler: Sampler | None) -> Facts:
     """The references of a profile, and what of the picture lies beyond them; for synthetic pairs."""
     if sampler is None:
         return {}
-    extrapolated = sampler.model.extrapolated(clean, cut.take.condition)
+    extrapolated = sampler.model.extrapolated(with_depth(clean, 8), cut.take.condition)
     return {"references": sampler.references, "extrapolated": extrapolated}
 
 
 def _encoded(
     cut: Cut,
-    clean: Bytes,
-    noisy: Bytes,
+    clean: Pixels,
+    noisy: Pixels,
     container: Container,
     known: Sequence[Mapping[str, Any]],
     rests_on: Facts,
@@ -220,6 +225,7 @@ def _encoded(
             **sample.facts,
             **origin,
             **rests_on,
+            "depth": cut.depth,
             "clean_size": len(sample.clean),
             "noisy_size": len(sample.noisy),
             "clean_sha256": hashlib.sha256(sample.clean).hexdigest(),

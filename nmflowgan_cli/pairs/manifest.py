@@ -17,10 +17,11 @@ from nmflowgan_cli.journal import DONE, FILE_NAME, append, done_records, records
 from nmflowgan_cli.lock import locked, unfinished
 from nmflowgan_cli.pairs.make import facts, inputs
 from nmflowgan_cli.pairs.outputs import differences, outputs
-from nmflowgan_cli.pairs.plan import Lot
+from nmflowgan_cli.pairs.plan import Cut, Lot
+from nmflowgan_cli.synthesis.manifest import SHALLOW
 from nmflowgan_cli.synthesis.pipeline import Sampler
 
-SETTINGS = ("camera", "iso", "repeat", "relative_path", "noise", "weights_sha256", "seed")
+SETTINGS = ("camera", "iso", "repeat", "relative_path", "noise", "weights_sha256", "seed", "depth")
 """What makes the noise of a pair; without those of these that its record has, it is another pair."""
 
 
@@ -70,7 +71,7 @@ class History:
 
     @cached_property
     def _records(self) -> dict[tuple[str, str], dict[str, Any]]:
-        return {(record["split"], record["key"]): record for record in self.manifest.done()}
+        return {(record["split"], record["key"]): {"depth": SHALLOW, **record} for record in self.manifest.done()}
 
     @cached_property
     def _whole(self) -> set[tuple[str, str]]:
@@ -113,7 +114,7 @@ class History:
 
     def _identity(self, lots: Iterable[Lot], shard: str) -> str:
         """A hash that the shards of one job have in common, and other jobs do not."""
-        made = [(lot.volume.split, lot.volume.number, facts(cut, self.sampler)) for lot in lots for cut in lot.cuts]
+        made = [(lot.volume.split, lot.volume.number, self._settings(cut)) for lot in lots for cut in lot.cuts]
         return hashlib.sha256(repr((shard.partition("/")[2], made)).encode()).hexdigest()
 
     def refuse_made(self, lots: Iterable[Lot]) -> None:
@@ -142,7 +143,7 @@ class History:
 
     def refuse_other_settings(self, lots: Iterable[Lot]) -> None:
         """Raise UsageError where a pair of `lots` was made with another seed, condition or noise."""
-        for wanted in (wanted for lot in lots for cut in lot.cuts for wanted in facts(cut, self.sampler)):
+        for wanted in (wanted for lot in lots for cut in lot.cuts for wanted in self._settings(cut)):
             record = self._records.get((wanted["split"], wanted["key"]), {})
             other = [f"{key} was {record[key]}" for key in SETTINGS if record.get(key, wanted[key]) != wanted[key]]
             if other:
@@ -180,8 +181,12 @@ class History:
             known | self.container.places(lot.volume, label) | digests
             for cut in lot.cuts
             for digests in [{k: v for k, v in inputs(cut.take).items() if k.endswith("sha256")}]
-            for label, known in zip(cut.labels, facts(cut, self.sampler), strict=True)
+            for label, known in zip(cut.labels, self._settings(cut), strict=True)
         ]
+
+    def _settings(self, cut: Cut) -> list[dict[str, Any]]:
+        """The facts about each pair of `cut`, and its depth."""
+        return [known | {"depth": cut.depth} for known in facts(cut, self.sampler)]
 
 
 def list_pairs(container: Container, manifest: PairManifest) -> None:

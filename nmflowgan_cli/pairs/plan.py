@@ -16,7 +16,7 @@ from nmflowgan_cli.data.reading import scene_of
 from nmflowgan_cli.data.sidd_instances import SceneInstance, find_frame, find_instance
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError, UsageError
 from nmflowgan_cli.files import shared_stems, stem
-from nmflowgan_cli.imaging import memory, read, size
+from nmflowgan_cli.imaging import head, memory, read
 from nmflowgan_cli.imaging.memory import Room
 from nmflowgan_cli.pairs.cutting import detailed, patches
 from nmflowgan_cli.pairs.identity import Identity, identities
@@ -49,6 +49,8 @@ class Take:
     """Of SIDD's instance."""
     origin: Origin = UNSTATED
     """Of the noise of a real pair."""
+    input_frame: int | None = None
+    """The number of the frame of the clean file; None where it has one."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Cut:
     width: int
     boxes: tuple[Box, ...]
     labels: tuple[Label, ...]
+    depth: int = 8
+    """Bits a channel of the pairs, 8 or 16."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +132,10 @@ def synthetic_takes(sources: Sequence[CleanPicture], drawn: Choices, *, repeats:
             source.seed_path,
             number or 0,
             drawn.draw(seed, source.seed_path, number or 0),
-            source.seed_path,
+            source.scene,
             "train",
             stem(source.seed_path, number, apart=stem(source.seed_path).lower() in shared),
+            input_frame=source.frame,
         )
         for source in sources
         for number in numbers
@@ -175,8 +180,10 @@ def divided(takes: Sequence[Take], val_share: float, seed: int) -> list[Take]:
     return [replace(take, split="val" if take.scene in held_out else "train") for take in takes]
 
 
-def pair_plan(takes: Sequence[Take], cutting: Cutting) -> PairPlan:
+def pair_plan(takes: Sequence[Take], cutting: Cutting, depth: int | None = None) -> PairPlan:
     """The patches of every take. Reads the heads of the pictures, or with a minimum of detail the pictures.
+
+    `depth`: bits a channel of the pairs; None for those of the pictures, of the deeper one where a pair has two.
 
     A take that cannot be read, or shows no patch that is large enough, is among `failed`. Raises UsageError where two
     takes would have the same name.
@@ -187,33 +194,45 @@ def pair_plan(takes: Sequence[Take], cutting: Cutting) -> PairPlan:
     with ThreadPoolExecutor(READERS, "survey") as pool:
         found = list(pool.map(lambda take: _surveyed(take, cutting, room), takes))
     cuts = [
-        Cut(take, *result[:2], result[2], _labels(take, identity, len(result[2])))
+        Cut(take, *result.size, result.boxes, _labels(take, identity, len(result.boxes)), depth or result.depth)
         for take, identity, result in zip(takes, identities(takes), found, strict=True)
-        if not isinstance(result, NmflowganError) and result[2]
+        if not isinstance(result, NmflowganError) and result.boxes
     ]
     failed = [(take, result) for take, result in zip(takes, found, strict=True) if isinstance(result, NmflowganError)]
     return PairPlan(tuple(sorted(cuts, key=lambda cut: cut.take.split)), tuple(failed))
 
 
-def _surveyed(take: Take, cutting: Cutting, room: Room) -> tuple[int, int, tuple[Box, ...]] | NmflowganError:
-    """Height, width and patches; or what is wrong."""
+@dataclass(frozen=True)
+class _Surveyed:
+    """Height and width, bits a channel and patches of a take."""
+
+    size: tuple[int, int]
+    depth: int
+    boxes: tuple[Box, ...]
+
+
+def _surveyed(take: Take, cutting: Cutting, room: Room) -> _Surveyed | NmflowganError:
+    """The measures of a take; or what is wrong."""
     try:
-        height, width = size(take.clean)
-        if take.noisy is not None and size(take.noisy) != (height, width):
-            raise PictureError(f"{take.clean} and {take.noisy} differ in size", "a pair shows the same pixels")
+        height, width, depth = head(take.clean, frame=take.input_frame)
+        if take.noisy is not None:
+            noisy = head(take.noisy)
+            if noisy[:2] != (height, width):
+                raise PictureError(f"{take.clean} and {take.noisy} differ in size", "a pair shows the same pixels")
+            depth = max(depth, noisy.depth)
         boxes = patches(height, width, cutting.patch, cutting.step)
         if not boxes:
             raise PictureError(
                 f"{take.clean} is smaller than a patch: {width}x{height}", "leave it out, or use --patch"
             )
         if cutting.min_detail > 0:
-            with room.taken(memory(take.clean)):
-                boxes = detailed(read(take.clean).rgb, boxes, cutting.min_detail)
+            with room.taken(memory(take.clean, frame=take.input_frame)):
+                boxes = detailed(read(take.clean, deepest=16, frame=take.input_frame).rgb, boxes, cutting.min_detail)
     except NmflowganError as error:
         return error
     except MemoryError:
         return OutOfMemoryError(f"out of memory for {take.clean}", "cut it into pieces")
-    return height, width, tuple(boxes)
+    return _Surveyed((height, width), depth, tuple(boxes))
 
 
 def _labels(take: Take, identity: Identity, count: int) -> tuple[Label, ...]:

@@ -18,8 +18,9 @@ from nmflowgan_cli.data.layouts import LAYOUTS, Label
 from nmflowgan_cli.data.origin import origin_of
 from nmflowgan_cli.data.sidd_instances import SceneInstance, find_instance
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.imaging import size
+from nmflowgan_cli.imaging import head
 from nmflowgan_cli.pairs.plan import Cut, Lot, Take
+from nmflowgan_cli.synthesis.manifest import SHALLOW
 from nmflowgan_cli.tiling import Box
 
 Record = dict[str, Any]
@@ -81,9 +82,11 @@ def _cut(records: Sequence[Record]) -> Cut:
         stem=labels[0].stem,
         frame=first["frame"],
         origin=origin_of(first),
+        input_frame=first.get("input_frame"),
     )
     boxes = tuple(Box(r["top"], r["left"], r["top"] + r["height"], r["left"] + r["width"]) for r in records)
-    return Cut(take, *size(take.clean), boxes, labels)
+    height, width, _ = head(take.clean, frame=take.input_frame)
+    return Cut(take, height, width, boxes, labels, first.get("depth", SHALLOW))
 
 
 def _label(record: Record) -> Label:

@@ -18,7 +18,7 @@ from nmflowgan_cli.pairs.make import make
 from nmflowgan_cli.pairs.manifest import PairManifest, list_pairs
 from nmflowgan_cli.pairs.outputs import outputs
 from nmflowgan_cli.pairs.verification import LISTS, Finding, Verified
-from nmflowgan_cli.synthesis.manifest import Manifest
+from nmflowgan_cli.synthesis.manifest import SHALLOW, Manifest
 from nmflowgan_cli.synthesis.pipeline import Sampler, run
 from nmflowgan_cli.synthesis.plan import Job
 from nmflowgan_cli.synthesis.weights import find_weights, kept_name
@@ -162,4 +162,6 @@ def _problem(record: Record) -> str:
 
 def _job(folder: Path, record: Record) -> Job:
     condition = Condition(record["camera"], record["iso"])
-    return Job(Path(record["input"]), record["relative_path"], record["repeat"], condition, folder / record["output"])
+    output, depth = folder / record["output"], record.get("depth", SHALLOW)
+    path, name, repeat = Path(record["input"]), record["relative_path"], record["repeat"]
+    return Job(path, name, repeat, condition, output, depth, record.get("input_frame"))

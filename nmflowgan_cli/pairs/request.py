@@ -12,8 +12,9 @@ from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.notices import notice
 from nmflowgan_cli.pairs.plan import Cutting, PairPlan, Take, divided, pair_plan, real_takes, synthetic_takes
 from nmflowgan_cli.synthesis.condition_choice import choices
-from nmflowgan_cli.synthesis.inputs import find_pictures
+from nmflowgan_cli.synthesis.inputs import find_pictures, framed
 from nmflowgan_cli.synthesis.noise_choice import NoiseChoice
+from nmflowgan_cli.synthesis.plan import SAME, depth_named
 from nmflowgan_cli.synthesis.weights import Weights
 
 
@@ -37,6 +38,10 @@ class PairRequest:
     resume: bool = False
     seed: int = 0
     repeats: int = 1
+    depth: str = SAME
+    """Bits a channel of the pairs: "8", "16", or "same" as the pictures."""
+    frames: bool = False
+    """Whether to take all frames of animations and pages of TIFF."""
     split: str = ""
     """Of real pairs, see `data.reading.divide`; "" for that of the data."""
     val_share: float | None = None
@@ -56,7 +61,7 @@ def prepare_pairs(request: PairRequest) -> PreparedPairs:
 
     With a camera and an ISO, or with a profile, the inputs are clean pictures; without both they are paired data.
     """
-    clean = bool(request.cameras) or request.noise.of_profile
+    clean, depth = bool(request.cameras) or request.noise.of_profile, depth_named(request.depth)
     if bool(request.cameras) != bool(request.isos) and not request.noise.of_profile:
         missing = "--iso" if request.cameras else "--camera"
         raise UsageError(f"{missing} is missing", "clean pictures need --camera and --iso, real pairs neither")
@@ -70,7 +75,7 @@ def prepare_pairs(request: PairRequest) -> PreparedPairs:
         takes = _real(request)
     if request.val_share is not None:
         takes = divided(takes, request.val_share, request.seed)
-    return PreparedPairs(pair_plan(takes, request.cutting), weights)
+    return PreparedPairs(pair_plan(takes, request.cutting, depth), weights)
 
 
 def refuse_filled(folder: Path) -> None:
@@ -92,6 +97,7 @@ def _synthetic(request: PairRequest, weights: Weights) -> list[Take]:
     sources = find_pictures(
         request.inputs, request.listed, null=request.null, relative_to=request.relative_to, without=request.output
     )
+    sources = framed(sources) if request.frames else sources
     return synthetic_takes(sources, drawn, repeats=request.repeats, seed=request.seed)
 
 
@@ -101,6 +107,7 @@ def _real(request: PairRequest) -> list[Take]:
         "--weights": request.noise.weights is not None,
         "--rendered": bool(request.noise.rendered),
         "--white-balance": bool(request.noise.white_balance),
+        "--frames": request.frames,
         "--relative-to": request.relative_to is not None,
     }
     if request.split and request.val_share is not None:
@@ -122,10 +129,15 @@ def _pairs(data: Path, split: str) -> list[Pair]:
 
 
 def refuse_unsupported(container: Container, plan: PairPlan, *, force: bool) -> None:
-    """Raise UsageError for a camera or ISO that the code which reads the container cannot know; with `force`, notices.
+    """Raise UsageError for pairs that are too deep for the container, and for a camera or ISO that the code which reads
+    it cannot know; with `force`, notices of the latter.
 
     Raises for the first of them.
     """
+    for cut in plan.cuts:
+        if cut.depth > container.deepest:
+            problem = f"{cut.depth} bits a channel of {cut.take.clean}, where the container holds {container.deepest}"
+            raise UsageError(problem, f"--depth {container.deepest} rounds them, or another --container")
     reasons = dict.fromkeys(container.unsupported(cut.take.condition) for cut in plan.cuts)
     for reason in filter(None, reasons):
         if not force:

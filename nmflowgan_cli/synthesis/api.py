@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.engine import synthesize
 from nmflowgan_cli.synthesis.weights import find_weights
 
+D = TypeVar("D", np.uint8, np.uint16)
+
 
 @dataclass(frozen=True)
 class CameraNoise:
@@ -28,7 +31,7 @@ class CameraNoise:
 
     def synthesize(
         self,
-        picture: NDArray[np.uint8],
+        picture: NDArray[D],
         *,
         camera: str | None = None,
         iso: int | None = None,
@@ -38,8 +41,8 @@ class CameraNoise:
         tile: int | None = None,
         batch: int | None = None,
         precision: str = "auto",
-    ) -> NDArray[np.uint8]:
-        """`picture` as `camera` would have taken it at `iso`: (H, W, 3) uint8 RGB in and out.
+    ) -> NDArray[D]:
+        """`picture` as `camera` would have taken it at `iso`: (H, W, 3) RGB in and out, both uint8 or both uint16.
 
         Both may be left out where the weights know only one, as those of a noise profile do.
 
@@ -56,6 +59,7 @@ class CameraNoise:
             batch=batch,
             device=self.device,
             precision=precision,
+            dtype=picture.dtype.type,
         )
 
     def _condition(self, camera: str | None, iso: int | None) -> Condition:

@@ -19,12 +19,12 @@ from torch import Tensor
 from nmflowgan_cli import interruption, runtime, tiling
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
-from nmflowgan_cli.imaging import Bytes
-from nmflowgan_cli.models.base import Code, Fields, Geometry, NoiseModel, Window, encode, to_bytes
+from nmflowgan_cli.imaging import PER_COUNT, Pixels, depth_of
+from nmflowgan_cli.models.base import Code, Fields, Geometry, NoiseModel, Window, encode, to_bytes, to_deep
 from nmflowgan_cli.randomness import PictureFields
 from nmflowgan_cli.runtime import precision_context
 
-Pixel = TypeVar("Pixel", np.uint8, np.float32)
+Pixel = TypeVar("Pixel", np.uint8, np.uint16, np.float32)
 
 DEFAULT_TILES = {"cpu": (256, 1), "cuda": (1024, 4)}
 """Tile and batch by kind of device. On the CPU small tiles stay in the caches, and keep several lanes busy."""
@@ -36,7 +36,7 @@ STATISTICS_TILE = 256
 class _Source:
     """A picture and its random planes, cut into windows."""
 
-    rgb: Bytes
+    rgb: Pixels
     fields: PictureFields
     device: torch.device
     uniform: bool
@@ -51,11 +51,13 @@ class _Source:
         clean = np.stack([self._clean(box) for box in boxes])
         return self._tensor(clean), Fields(self._tensor(latent), self._tensor(uniform))
 
-    def _clean(self, box: tiling.Box) -> Bytes:
+    def _clean(self, box: tiling.Box) -> NDArray[Any]:
+        """Counts (3, H, W), with fractions where the picture has 16 bits a channel."""
         height, width, _ = self.rgb.shape
         rows = tiling.reflect_indices(box.top, box.bottom, height)
         columns = tiling.reflect_indices(box.left, box.right, width)
-        return self.rgb[np.ix_(rows, columns)].transpose(2, 0, 1)
+        window = self.rgb[np.ix_(rows, columns)].transpose(2, 0, 1)
+        return window if depth_of(self.rgb) == 8 else window.astype(np.float32) / PER_COUNT
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         # Channels last: convolutions then give the same bits wherever a pixel lies in its window, and run faster.
@@ -85,7 +87,7 @@ class _Run:
 
 def synthesize(
     model: NoiseModel,
-    rgb: Bytes,
+    rgb: Pixels,
     condition: Condition,
     key: int,
     *,
@@ -97,17 +99,20 @@ def synthesize(
     progress: Callable[[float], None] = lambda share: None,
     dtype: type[Pixel] = np.uint8,
 ) -> NDArray[Pixel]:
-    """The noisy picture: (H, W, 3) uint8 RGB, rounded half up and clipped; as float32 counts it is neither.
+    """The noisy picture: (H, W, 3) RGB, uint8 or uint16, rounded half up once and clipped; float32 counts are neither.
 
-    `rgb`: the clean picture, (H, W, 3) uint8 RGB, any size from 1x1. `key`: from `randomness.picture_key`.
+    `rgb`: the clean picture, (H, W, 3) RGB, uint8 or uint16 (65535 is count 255), any size from 1x1.
+    `key`: from `randomness.picture_key`.
     `tile`: side of the tiles in pixels, `batch`: tiles that go together on CUDA; both bound the memory and change
     nothing else. On the CPU tiles go one by one: the last bit of a linear layer depends there on the batch.
     Where memory runs out, both are halved, down to single tiles of 64 pixels. `model` must be on `device`.
     `lanes`: of `runtime.lanes`, if several pictures share them. `progress` is called with the done share, in [0, 1].
     Raises ConditionError for a condition that the model was not trained on, OutOfMemoryError.
     """
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
-        raise PictureError(f"a picture of shape {rgb.shape} and type {rgb.dtype}", "(H, W, 3) uint8 is needed")
+    if rgb.dtype not in (np.uint8, np.uint16) or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
+        raise PictureError(
+            f"a picture of shape {rgb.shape} and type {rgb.dtype}", "(H, W, 3) uint8 or uint16 is needed"
+        )
     device = torch.device(device)
     usual_tile, usual_batch = DEFAULT_TILES[device.type]
     code = encode(model.vocabulary, [condition]).to(device)
@@ -168,18 +173,23 @@ def _sampled(run: _Run, tile: int, batch: int, dtype: type[Pixel]) -> NDArray[Pi
 
 
 def _make(run: _Run, group: list[tiling.Tile], statistics: Any, noisy: NDArray[Any]) -> int:
-    """Sample tiles and put their cores into `noisy`, rounded where it holds bytes; the number of pixels made."""
+    """Sample tiles and put their cores into `noisy`, rounded where it holds integers; the number of pixels made."""
     clean, fields = run.source.window([item.window for item in group])
     codes = Code(*(field.expand(len(group), *field.shape[1:]) for field in run.code))
-    counts = run.model.sample(clean, codes, fields, statistics)
+    sample = run.model.sample_deep if noisy.dtype == np.uint16 else run.model.sample
+    counts = sample(clean, codes, fields, statistics)
     if not torch.isfinite(counts).all():
         raise NmflowganError("the model gave values that are not numbers", "use --precision float32")
     whole = tiling.Box(0, 0, *noisy.shape[:2])
     for item, result in zip(group, counts, strict=True):
         rows, columns = item.core.slices(item.window)
         core = result[:, rows, columns].permute(1, 2, 0)
-        noisy[item.core.slices(whole)] = (to_bytes(core) if noisy.dtype == np.uint8 else core.float()).cpu().numpy()
+        noisy[item.core.slices(whole)] = _STORED[noisy.dtype.type](core).cpu().numpy()
     return sum(item.core.height * item.core.width for item in group)
+
+
+_STORED: dict[Any, Callable[[Tensor], Tensor]] = {np.uint8: to_bytes, np.uint16: to_deep, np.float32: Tensor.float}
+"""From float counts to pixels of a type."""
 
 
 def _whole(source: _Source) -> Iterator[Window]:

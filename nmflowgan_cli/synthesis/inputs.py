@@ -2,15 +2,15 @@
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path, PurePath
 
-from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.errors import NmflowganError, UsageError
 from nmflowgan_cli.files import kind
-from nmflowgan_cli.imaging import FORMATS, is_picture
+from nmflowgan_cli.imaging import FORMATS, frames, is_picture, is_raw
 from nmflowgan_cli.journal import FILE_NAME, records
 from nmflowgan_cli.notices import notice
 
@@ -27,11 +27,47 @@ class CleanPicture:
     """It was met in a folder or by a pattern, not named by the user."""
     made_in: Path | None = field(default=None, compare=False)
     """The folder with a journal of this tool that it was met in, below the one that was searched."""
+    frame: int | None = None
+    """The number of the frame, of an animation or a TIFF of several pages."""
+    of: PurePath | None = field(default=None, compare=False)
+    """The relative path of the picture that the frame is of."""
+
+    @property
+    def scene(self) -> str:
+        """What frames of one picture have in common: its path."""
+        return self.seed_path if self.of is None else _slashed(self.of)
 
     @property
     def seed_path(self) -> str:
         """`relative` with forward slashes; bytes that are not UTF-8 are escaped, so any name has one."""
-        return self.relative.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return _slashed(self.relative)
+
+
+def _slashed(path: PurePath) -> str:
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def framed(sources: Sequence[CleanPicture]) -> list[CleanPicture]:
+    """The pictures, those of several frames as one a frame: `clip.tif` as `clip_f0000.tif`, `clip_f0001.tif` ...
+
+    So each frame has noise of its own, independent of that of the others. Reads the heads of the files; what cannot
+    be read is left as it is, to fail by itself.
+    """
+    return [frame for source in sources for frame in _frames(source)]
+
+
+def _frames(source: CleanPicture) -> list[CleanPicture]:
+    try:
+        count = frames(source.path)
+    except NmflowganError:
+        return [source]
+    if count == 1:
+        return [source]
+    name = source.relative
+    return [
+        replace(source, relative=name.with_name(f"{name.stem}_f{frame:04d}{name.suffix}"), frame=frame, of=name)
+        for frame in range(count)
+    ]
 
 
 def find_pictures(
@@ -49,6 +85,7 @@ def find_pictures(
     does not climb. With `relative_to`, all keep their path below that folder instead. The list is separated by NUL
     if `null`, or if it holds any, else by line ends. The folder `without` (the output) is not searched, nor are folders
     below a searched one that hold a journal of this tool: their pictures have noise already. A notice names them.
+    Raw files of cameras count in folders and patterns that hold no other pictures.
     Raises UsageError for an input that matches nothing, and for a picture that does not lie below `relative_to`.
     """
     found: dict[CleanPicture, None] = {}
@@ -91,8 +128,8 @@ def _named(text: str) -> list[CleanPicture]:
 
 
 def _folder(folder: Path, prefix: PurePath) -> list[CleanPicture]:
-    """The pictures below `folder`; names that begin with a dot are passed over."""
-    paths = sorted(_walk(folder))
+    """The pictures below `folder`, or else its raw files; names that begin with a dot are passed over."""
+    paths = sorted(_walk(folder, _is_picture)) or sorted(_walk(folder, _is_raw))
     if not paths and _is_picture(folder):
         return [CleanPicture(folder, prefix / folder.name)]
     if not paths:
@@ -114,14 +151,19 @@ def _is_made(folder: Path) -> bool:
     return any("tool_version" in record and "status" in record for record in islice(records(folder / FILE_NAME), 20))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise UsageError(f"cannot read folder {error.filename}: {error.strerror}")
 
     for root, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (path for name in names if _is_picture(path := Path(root, name)))
-        yield from (path for name in folders if is_picture(path := Path(root, name)))  # named like one, and empty
+        yield from (path for name in names if wanted(path := Path(root, name)))
+        if wanted is _is_picture:  # named like one, and empty
+            yield from (path for name in folders if is_picture(path := Path(root, name)))
+
+
+def _is_raw(path: Path) -> bool:
+    return is_raw(path) and not path.name.startswith(".")
 
 
 def _is_picture(path: Path) -> bool:
@@ -131,7 +173,8 @@ def _is_picture(path: Path) -> bool:
 def _pattern(text: str) -> list[CleanPicture]:
     fixed, pattern = _divided(Path(text))
     paths = [fixed / match for match in sorted(glob.glob(str(pattern), root_dir=fixed, recursive=True))]  # noqa: PTH207
-    sources = [_searched(path, fixed, PurePath()) for path in paths if _is_picture(path)]
+    pictures = list(filter(_is_picture, paths)) or list(filter(_is_raw, paths))
+    sources = [_searched(path, fixed, PurePath()) for path in pictures]
     if not sources:
         raise UsageError(f"pattern {text} matches no pictures", f"pictures end in {', '.join(FORMATS)}")
     return sources

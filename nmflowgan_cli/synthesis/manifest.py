@@ -3,15 +3,21 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from nmflowgan_cli import __version__
+from nmflowgan_cli.errors import PictureError
 from nmflowgan_cli.files import difference, sha256
+from nmflowgan_cli.imaging import head
 from nmflowgan_cli.journal import DONE, append, done_records, records
 from nmflowgan_cli.lock import unfinished
 from nmflowgan_cli.synthesis.plan import Job
+
+SHALLOW = 8
+"""Depth of what records are silent about: those of earlier versions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +36,13 @@ class Record:
     """Names the picture's random numbers, together with seed and repeat."""
     weights: str
     weights_sha256: str
+    input_frame: int | None = None
+    """The number of the frame of the input; None where it has one."""
     input_sha256: str | None = None
     output_size: int | None = None
     """Bytes."""
+    depth: int = SHALLOW
+    """Bits a channel of the output, 8 or 16."""
     output_sha256: str | None = None
     references: tuple[str, ...] = ()
     """SHA-256 of the pictures that a noise profile was estimated from."""
@@ -62,7 +72,7 @@ class Manifest:
         record = self._last.get(self._relative(job.output), {})
         wanted = {"status": DONE, **_settings(job, seed, weights_sha256)}
         return (
-            all(record.get(name) == value for name, value in wanted.items())
+            not _others(record, wanted)
             and not difference(job.output, record.get("output_size"), record.get("output_sha256"))
             and record.get("input_sha256") == sha256_or_none(job.input)
         )
@@ -73,8 +83,7 @@ class Manifest:
         record = self._last_done.get(name)
         if record is None:
             return "" if name in self._unfinished else f"is not listed in {self.path}"
-        wanted = _settings(job, seed, weights_sha256)
-        other = [f"{key} was {record.get(key)}" for key, value in wanted.items() if record.get(key) != value]
+        other = _others(record, _settings(job, seed, weights_sha256))
         return f"was made with other settings: {', '.join(other)}" if other else ""
 
     @cached_property
@@ -98,9 +107,18 @@ class Manifest:
         return Record(**{**asdict(record), "output": self._relative(record.output)})
 
 
+def _others(record: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
+    """The settings of a record that are not those wanted, in words."""
+    known = {"depth": SHALLOW, **record}
+    return [f"{key} was {known.get(key)}" for key, value in wanted.items() if known.get(key) != value]
+
+
 def _settings(job: Job, seed: int, weights_sha256: str) -> dict[str, object]:
-    """What makes the noise of a job, as its record has it."""
-    return {
+    """What makes the noise of a job, as its record has it; without the depth, where the input cannot be read."""
+    depth: dict[str, object] = {}
+    with suppress(PictureError):
+        depth = {"depth": job.depth_of(head(job.input, frame=job.frame).depth)}
+    return depth | {
         "camera": job.condition.camera,
         "iso": job.condition.iso,
         "seed": seed,

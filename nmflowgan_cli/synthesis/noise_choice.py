@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmflowgan_cli.errors import ConditionError, NmflowganError, UsageError
+from nmflowgan_cli.imaging import is_raw
 from nmflowgan_cli.notices import notice
 from nmflowgan_cli.profiles.packaged import TERMS, packaged, renders
 from nmflowgan_cli.synthesis.condition_choice import ANY, split
@@ -63,7 +64,7 @@ class NoiseChoice:
         if self.like:
             return self._lit(self._likeness(resumed))
         if self.profile:
-            return self._lit(profile_file(self.profile))
+            return self._lit(_of_raw(self.profile) if is_raw(self.profile) else profile_file(self.profile))
         return self._lit(self._named(cameras))
 
     def _named(self, cameras: Sequence[str]) -> Weights:
@@ -114,6 +115,13 @@ class NoiseChoice:
             notice(f"estimated the noise of {told} in {time.monotonic() - begin:.1f} seconds")
         _tell(found)
         return found
+
+
+def _of_raw(path: Path) -> Weights:
+    """The noise that the tags of a DNG state, in the light that it was taken in; raises PictureError."""
+    from nmflowgan_cli.profiles.raw import read_raw
+
+    return of_profile(read_raw(path))
 
 
 def _plain_weights_know(names: Sequence[str]) -> bool:

@@ -18,7 +18,7 @@ from nmflowgan_cli import files, interruption
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.origin import Origin
 from nmflowgan_cli.errors import DiskError, NmflowganError, OutOfMemoryError, PictureError
-from nmflowgan_cli.imaging import Bytes, memory, read, refuse_unwritable, write
+from nmflowgan_cli.imaging import Pixels, dtype_of, memory, read, refuse_unwritable, with_depth, write
 from nmflowgan_cli.imaging.memory import Room
 from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.models.base import NoiseModel
@@ -57,9 +57,15 @@ class Sampler:
         return Origin(self.weights, self.weights_sha256, self.seed)
 
     def sample(
-        self, rgb: Bytes, condition: Condition, key: int, shared: Executor, progress: Callable[[float], None]
-    ) -> Bytes:
-        """The noisy picture of `rgb`; see `engine.synthesize`. `shared`: the lanes of the run."""
+        self,
+        rgb: Pixels,
+        condition: Condition,
+        key: int,
+        shared: Executor,
+        progress: Callable[[float], None],
+        depth: int = 8,
+    ) -> Pixels:
+        """The noisy picture of `rgb`, of `depth` bits a channel; see `engine.synthesize`. `shared`: the run's lanes."""
         return synthesize(
             self.model,
             rgb,
@@ -71,6 +77,7 @@ class Sampler:
             precision=self.precision,
             lanes=shared,
             progress=progress,
+            dtype=dtype_of(depth),
         )
 
     def record(self, job: Job, status: str) -> Record:
@@ -84,6 +91,7 @@ class Sampler:
             seed=self.seed,
             repeat=job.repeat,
             relative_path=job.relative_path,
+            input_frame=job.frame,
             weights=self.weights,
             weights_sha256=self.weights_sha256,
             references=self.references,
@@ -208,7 +216,7 @@ def _do(
     if skip(job):
         return Item(job, sampler.record(job, SKIPPED))
     try:
-        with room.taken(memory(job.input)):
+        with room.taken(memory(job.input, frame=job.frame)):
             made, notes = _make(job, sampler, shared, progress)
     except DiskError:
         raise
@@ -230,13 +238,16 @@ def _failed(job: Job, sampler: Sampler, error: NmflowganError) -> Item:
 
 def _make(job: Job, sampler: Sampler, shared: Executor, progress: JobProgress) -> tuple[Facts, tuple[str, ...]]:
     """Write the noisy picture; what its record says of the clean one, and what was lost beside its pixels."""
-    picture = read(job.input)
-    refuse_unwritable(job.output, picture)
+    picture = read(job.input, deepest=16, frame=job.frame)
+    depth = job.depth_of(picture.depth)
+    picture = replace(picture, alpha=None if picture.alpha is None else with_depth(picture.alpha, depth))
+    refuse_unwritable(job.output, picture, depth=depth)
     key = picture_key(sampler.seed, job.relative_path, job.repeat)
-    noisy = sampler.sample(picture.rgb, job.condition, key, shared, lambda share: progress(job, share))
-    extrapolated = sampler.model.extrapolated(picture.rgb, job.condition)
+    noisy = sampler.sample(picture.rgb, job.condition, key, shared, lambda share: progress(job, share), depth)
+    extrapolated = sampler.model.extrapolated(with_depth(picture.rgb, 8), job.condition)
     interruption.check()
+    rounded = [f"rounded to {depth} bits a channel"] if job.depth is None and depth < picture.depth else []
     picture = replace(picture, rgb=noisy)  # the clean pixels are let go before encoding takes memory
     lost = write(job.output, picture)
-    made = {"input_sha256": sha256_or_none(job.input), "extrapolated": extrapolated}
-    return made, (*picture.notes, *lost)
+    made = {"input_sha256": sha256_or_none(job.input), "extrapolated": extrapolated, "depth": depth}
+    return made, (*picture.notes, *rounded, *lost)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.imaging import FORMATS, UNREAD_SUFFIXES
+from nmflowgan_cli.imaging import DEEP_FORMATS, DEPTHS, FORMATS, RAW_SUFFIXES, UNREAD_SUFFIXES, deepest, format_of
 from nmflowgan_cli.synthesis.condition_choice import Choices
 from nmflowgan_cli.synthesis.inputs import CleanPicture
 
@@ -33,6 +33,14 @@ class Job:
     repeat: int
     condition: Condition
     output: Path
+    depth: int | None = None
+    """Bits a channel of the output, 8 or 16; None for those of the input, as far as the format holds them."""
+    frame: int | None = None
+    """The number of the frame of the input; None where it has one."""
+
+    def depth_of(self, source: int) -> int:
+        """Bits a channel of the output of an input that has `source`."""
+        return self.depth or min(source, deepest(format_of(self.output)))
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,8 @@ class Naming:
     is_file: bool
     format: str = "png"
     repeats: int = 1
+    depth: int | None = None
+    """See `Job.depth`."""
 
     def path(self, source: CleanPicture, repeat: int) -> Path:
         """The output for repeat `repeat` of `source`; "_r0", "_r1" .. mark repeats where there are several."""
@@ -57,14 +67,32 @@ class Naming:
         return known if self.format == SAME else SUFFIXES[self.format]
 
 
-def naming(output: Path, *, single: bool, format: str | None = None, repeats: int = 1) -> Naming:  # noqa: A002
+def depth_named(text: str) -> int | None:
+    """The bits a channel that `--depth` says, None for "same"; raises UsageError."""
+    if text == SAME:
+        return None
+    if text not in map(str, DEPTHS):
+        raise UsageError(f"unknown depth {text!r}", f"one of {', '.join((SAME, *map(str, DEPTHS)))}")
+    return int(text)
+
+
+def naming(
+    output: Path,
+    *,
+    single: bool,
+    format: str | None = None,  # noqa: A002
+    repeats: int = 1,
+    depth: str = SAME,
+) -> Naming:
     """Names of outputs below `output`, which is a file if there is a `single` input without repeats.
 
     `output` is taken as a file where its suffix is a picture's and no folder of that name exists; its suffix then
-    says the format. Raises UsageError for an unknown format, one that contradicts the suffix, or bad repeats.
+    says the format. Raises UsageError for an unknown format or depth, a format that contradicts the suffix, or bad
+    repeats.
     """
+    bits = depth_named(depth)
     suffix = output.suffix.lower()
-    if suffix in UNREAD_SUFFIXES and not output.is_dir():
+    if suffix in UNREAD_SUFFIXES | RAW_SUFFIXES and not output.is_dir():
         raise UsageError(
             f"{output.name}: {suffix} pictures are not written", f"one of {', '.join(FORMATS)}, or a folder"
         )
@@ -73,18 +101,19 @@ def naming(output: Path, *, single: bool, format: str | None = None, repeats: in
     if repeats < 1:
         raise UsageError(f"{repeats} repeats", "at least 1 is needed")
     if suffix not in FORMATS or output.is_dir():
-        return Naming(output, is_file=False, format=format or "png", repeats=repeats)
+        return Naming(output, is_file=False, format=format or "png", repeats=repeats, depth=bits)
     if not single or repeats > 1:
         raise UsageError(f"several pictures cannot all be written to {output}", "name a folder with -o")
     if format not in (None, SAME) and FORMATS[SUFFIXES[format]] != FORMATS[suffix]:
         raise UsageError(f"--format {format} does not fit {output.name}", "leave out --format, or change the suffix")
-    return Naming(output, is_file=True, repeats=repeats)
+    return Naming(output, is_file=True, repeats=repeats, depth=bits)
 
 
 def plan(sources: Sequence[CleanPicture], names: Naming, choices: Choices, seed: int) -> list[Job]:
     """A job for every picture and repeat, in order.
 
-    Raises UsageError where two outputs would be the same file, or an output would lie on top of an input.
+    Raises UsageError where two outputs would be the same file, an output would lie on top of an input, or its format
+    does not hold the depth.
     """
     jobs = [
         Job(
@@ -93,12 +122,15 @@ def plan(sources: Sequence[CleanPicture], names: Naming, choices: Choices, seed:
             repeat,
             choices.draw(seed, source.seed_path, repeat),
             names.path(source, repeat),
+            names.depth,
+            source.frame,
         )
         for source in sources
         for repeat in range(names.repeats)
     ]
     _refuse_collisions(jobs)
     _refuse_inputs(jobs)
+    _refuse_too_deep(jobs)
     return jobs
 
 
@@ -140,3 +172,12 @@ def _refuse_inputs(jobs: Sequence[Job]) -> None:
     for job in jobs:
         if os.path.realpath(job.output) in inputs:
             raise UsageError(f"output {job.output} would be written on top of an input", "choose another -o")
+
+
+def _refuse_too_deep(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        if (job.depth or 0) > deepest(kind := format_of(job.output)):
+            formats = " or ".join(name.lower() for name in DEEP_FORMATS)
+            raise UsageError(
+                f"--depth {job.depth} does not fit {job.output.name}: {kind} holds 8", f"--format {formats}"
+            )

@@ -14,9 +14,9 @@ from nmflowgan_cli.files import kind, sweep
 from nmflowgan_cli.journal import FILE_NAME
 from nmflowgan_cli.lock import locked
 from nmflowgan_cli.synthesis.condition_choice import choices
-from nmflowgan_cli.synthesis.inputs import STDIN, find_pictures
+from nmflowgan_cli.synthesis.inputs import STDIN, find_pictures, framed
 from nmflowgan_cli.synthesis.manifest import Manifest
-from nmflowgan_cli.synthesis.plan import ON_EXISTS, Job, naming, plan, refuse_existing, share
+from nmflowgan_cli.synthesis.plan import ON_EXISTS, SAME, Job, naming, plan, refuse_existing, share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,10 @@ class SynthesisRequest:
     seed: int = 0
     repeats: int = 1
     format: str | None = None
+    depth: str = SAME
+    """Bits a channel of the outputs: "8", "16", or "same" as each input."""
+    frames: bool = False
+    """Whether to make all frames of animations and pages of TIFF."""
     on_exists: str = "error"
     resume: bool = False
     shard: str | None = None
@@ -114,9 +118,16 @@ def prepare(request: SynthesisRequest, vocabulary: Vocabulary) -> Prepared:
     sources = find_pictures(
         request.inputs, request.listed, null=request.null, relative_to=request.relative_to, without=request.output
     )
+    sources = framed(sources) if request.frames else sources
     named = request.inputs[0]
-    single = len(request.inputs) == 1 and named != STDIN and os.path.lexists(named) and kind(named) != "folder"
-    names = naming(request.output, single=single, format=request.format, repeats=request.repeats)
+    single = (
+        len(request.inputs) == 1
+        and len(sources) == 1
+        and named != STDIN
+        and os.path.lexists(named)
+        and kind(named) != "folder"
+    )
+    names = naming(request.output, single=single, format=request.format, repeats=request.repeats, depth=request.depth)
     planned = plan(sources, names, drawn, request.seed)
     jobs = share(planned, request.shard)
     if request.on_exists == "error" and not request.resume:
@@ -140,7 +151,7 @@ def prepare(request: SynthesisRequest, vocabulary: Vocabulary) -> Prepared:
 def _identity(request: SynthesisRequest, planned: Sequence[Job]) -> str:
     """A hash that the shards of one job have in common, and other jobs do not."""
     shards = (request.shard or "").partition("/")[2]
-    facts = [(job.relative_path, job.repeat, str(job.condition), job.output.name) for job in planned]
+    facts = [(job.relative_path, job.repeat, str(job.condition), job.output.name, job.depth) for job in planned]
     return hashlib.sha256(repr((request.seed, shards, facts)).encode()).hexdigest()
 
 

@@ -79,7 +79,7 @@ def test_order_workers_tiles_and_batches_change_nothing(jobs: list[Job], tmp_pat
 def test_few_pictures_are_under_way(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[Path] = []
 
-    def noted(path: Path) -> Picture:
+    def noted(path: Path, **options: int) -> Picture:
         begun.append(path)
         return read(path)
 
@@ -128,7 +128,7 @@ def test_skipped_jobs_are_told_and_left(jobs: list[Job]) -> None:
 
 
 def test_out_of_memory_is_told_of_the_one_picture(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
-    def greedy(path: Path) -> Picture:
+    def greedy(path: Path, **options: int) -> Picture:
         if path == jobs[0].input:
             raise MemoryError
         return read(path)

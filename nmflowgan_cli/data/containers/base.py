@@ -17,9 +17,11 @@ from nmflowgan_cli.data.layouts import Label
 from nmflowgan_cli.data.origin import Origin, origin_of, refuse_iso
 from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError
 from nmflowgan_cli.files import digest, write_whole
-from nmflowgan_cli.imaging import Bytes, encode_png
+from nmflowgan_cli.imaging import Bytes, Pixels, encode_png
 from nmflowgan_cli.schemas import SchemaError, converted, reason
 
+DEPTH_PLACE = 24
+"""Where a PNG says its bits a channel."""
 LARGEST_RATIO, SMALL = 100, 2**24
 """Uncompressed bytes for each byte of a file, and those that any file may have besides."""
 
@@ -55,14 +57,17 @@ class Container(ABC):
     shareable = True
     """Whether several processes may write to it at once."""
 
+    deepest = 16
+    """Bits a channel of what it holds, at most."""
+
     lists: tuple[str, ...] = ()
     """The lists of all pairs that `finish` writes beside them, relative to `root`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def encode(self, patch: Bytes) -> bytes:
-        """A patch (H, W, 3) uint8 RGB as it is kept: a PNG file. May be called from any thread."""
+    def encode(self, patch: Pixels) -> bytes:
+        """A patch (H, W, 3) RGB, uint8 or uint16, as it is kept: a PNG file. May be called from any thread."""
         return encode_png(patch)
 
     @abstractmethod
@@ -153,6 +158,8 @@ def decode_png(data: bytes, name: str, sides: tuple[int, int] | None = None) -> 
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             if sides not in (None, (image.height, image.width)):
                 raise PictureError(f"{name}: the patches are not of {sides[1]}x{sides[0]} pixels")
+            if data[DEPTH_PLACE] == 16:
+                raise PictureError(f"{name} has 16 bits a channel", "make-pairs --depth 8 makes pairs of 8")
             return np.asarray(image.convert("RGB"))
     except PictureError:
         raise

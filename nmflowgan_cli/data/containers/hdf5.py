@@ -42,6 +42,8 @@ LARGEST_ATTRIBUTE = 1024
 class HDF5Container(FileContainer):
     """Needs h5py; all patches of a picture are of one size."""
 
+    deepest = 8
+
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.h5py = require("h5py", "hdf5")

@@ -284,6 +284,15 @@ class PaperNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
         noise = self.pixelwise_noise(clean, code, fields, statistics)
         return clean + LEVELS * self.unet(noise / LEVELS)
 
+    def sample_deep(
+        self, clean: Tensor, code: Code, fields: Fields, statistics: PictureStatistics | None = None
+    ) -> Tensor:
+        """See NoiseModel; the spatial network gets the noise of the flow clipped, but not in whole counts."""
+        given = self.given(clean, code, fields)
+        mean, deviation = self._moments(given, statistics)
+        noisy = (given.clean + (mean + deviation * fields.latent)).clamp(0, 1)
+        return clean + LEVELS * self.unet(noisy - given.clean)
+
     def statistics(self, windows: Callable[[], Iterable[Window]], code: Code) -> PictureStatistics:
         """Moments of every norm over the whole picture, in as many passes as a layer has norms.
 
