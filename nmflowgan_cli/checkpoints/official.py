@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nmflowgan_cli.checkpoints.format import Header, refuse_names
-from nmflowgan_cli.checkpoints.pickled import load_pickled
+from nmflowgan_cli.checkpoints.pickled import is_plain, load_pickled
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import WeightsError
 from nmflowgan_cli.files import sha256
@@ -152,19 +152,9 @@ def _generator(content: Any, path: Path) -> dict[str, Tensor]:
         )
         raise WeightsError(f"{path} holds no noise model", f"expected 'generator' under 'model_weight', found {found}")
     generator = models["generator"]
-    if not isinstance(generator, Mapping) or not all(map(_is_plain, generator.values())):
+    if not isinstance(generator, Mapping) or not all(map(is_plain, generator.values())):
         raise WeightsError(f"{path}: 'generator' is not a table of tensors")
     return {re.sub(r"(^|\.)module\.", r"\1", str(name)): value for name, value in generator.items()}
-
-
-def _is_plain(value: object) -> bool:
-    """Whether a value is a dense tensor of numbers with memory of its own."""
-    return (
-        isinstance(value, Tensor)
-        and value.layout == torch.strided
-        and value.device.type == "cpu"
-        and not (value.is_complex() or value.is_quantized)
-    )
 
 
 def _widths(official: Mapping[str, Tensor], path: Path) -> tuple[int, ...]:
