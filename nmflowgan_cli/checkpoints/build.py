@@ -1,5 +1,6 @@
 """Models from weights files, by the table of architectures."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmflowgan_cli.checkpoints.format import Header, load_weights, read_header, read_shapes, refuse_names
+from nmflowgan_cli.checkpoints.pickled import load_pickled, names_in
 from nmflowgan_cli.errors import WeightsError
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.models.registry import ARCHITECTURES, Architecture, header_names, load_reference, of_header
@@ -59,17 +61,16 @@ def parameter_count(header: Header) -> int:
 
 
 def import_checkpoint(path: Path) -> tuple[dict[str, Tensor], Header]:
-    """State and header of a checkpoint of other code, by the first architecture that recognises it.
+    """State and header of a checkpoint of other code, read by the architecture whose layout it has.
 
-    Raises the WeightsError of the last one that does not.
+    Raises WeightsError for a layout that no architecture has, and for a malformed checkpoint.
     """
-    *others, last = [row.importer for row in ARCHITECTURES.values() if row.importer]
-    for importer in others:
-        try:
-            return load_reference(importer)(path)
-        except WeightsError:
-            continue
-    return load_reference(last)(path)
+    found = set(names_in(load_pickled(path, WeightsError)))
+    rows = {name: row for name, row in ARCHITECTURES.items() if row.importer}
+    for row in rows.values():
+        if any(re.fullmatch(row.layout, name) for name in found):
+            return load_reference(row.importer)(path)
+    raise WeightsError(f"{path} holds no noise model", f"checkpoints of these are known: {', '.join(rows)}")
 
 
 def described(header: Header, *, name: str = "", data: str = "", terms: str = "", cameras: str = "") -> Header:

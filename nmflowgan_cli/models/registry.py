@@ -41,7 +41,11 @@ class Architecture:
     options: frozenset[str] = NOISE
     """Options of `train`, by parameter, that mean something to it beside those of the data and the weights file."""
     importer: str = ""
-    """Reads checkpoints of its authors' code: from a path to tensors and header, WeightsError for any other file."""
+    """Reads checkpoints of its authors' code: from a path to tensors and header, WeightsError for a malformed one."""
+    layout: str = ""
+    """A regular expression for a name that those checkpoints hold, and those of no other architecture."""
+    remark: str = ""
+    """A limit that whoever makes noise by its weights is informed of; "" for none."""
 
 
 _GAUSSIAN = "nmflowgan_cli.models.gaussian:GaussianNoise"
@@ -63,6 +67,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         learner="nmflowgan_cli.training.nmflowgan.paper:PaperLearner",
         options=NMFLOWGAN,
         importer="nmflowgan_cli.checkpoints.official:import_official",
+        layout="model_weight",
     ),
     "awgn": Architecture(
         model=_GAUSSIAN,
