@@ -47,7 +47,7 @@ def refuse_misfit(path: Path) -> Header:
     Nothing of the size that the options state is allocated.
     """
     header, shapes = read_shapes(path)
-    expected = {name: tuple(tensor.shape) for name, tensor in _outline(header).state_dict().items()}
+    expected = {name: tuple(tensor.shape) for name, tensor in outline(header).state_dict().items()}
     refuse_names(path, "lacks", expected.keys() - shapes.keys())
     refuse_names(path, "has unknown", shapes.keys() - expected.keys())
     refuse_names(path, "has wrongly shaped", (name for name in expected if expected[name] != shapes[name]))
@@ -56,7 +56,7 @@ def refuse_misfit(path: Path) -> Header:
 
 def parameter_count(header: Header) -> int:
     """How many numbers were learned; a Gaussian model's are its tables."""
-    model = _outline(header)
+    model = outline(header)
     return sum(tensor.numel() for tensor in model.parameters()) or sum(tensor.numel() for tensor in model.buffers())
 
 
@@ -100,7 +100,7 @@ def _built(header: Header) -> nn.Module:
         raise WeightsError(f"the options of {header.name or header.architecture} do not fit: {reason(error)}") from None
 
 
-def _outline(header: Header) -> nn.Module:
+def outline(header: Header) -> nn.Module:
     """As `_built`, on torch's meta device: names and shapes without memory."""
     with torch.device("meta"):
         return _built(header)

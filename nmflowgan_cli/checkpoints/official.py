@@ -122,7 +122,7 @@ def _header(path: Path, widths: tuple[int, ...], state: Mapping[str, Tensor]) ->
     return Header(
         architecture="paper",
         options={"widths": list(widths)},
-        vocabulary=VOCABULARY if own else replace(VOCABULARY, trained=_learnt_codes(state)),
+        vocabulary=VOCABULARY if own else replace(VOCABULARY, trained=learnt_codes(state)),
         name=path.stem,
         data=AUTHORS["data"] if own else (UNKNOWN_DATA, file),
         terms=AUTHORS["terms"] if own else "not known",
@@ -130,7 +130,7 @@ def _header(path: Path, widths: tuple[int, ...], state: Mapping[str, Tensor]) ->
     )
 
 
-def _learnt_codes(state: Mapping[str, Tensor]) -> dict[str, dict[int, int]]:
+def learnt_codes(state: Mapping[str, Tensor]) -> dict[str, dict[int, int]]:
     """The codes whose rows in the tables have left their zeros, each with one patch: how many there were is not known.
 
     A code that is not among the training data gets no gradient, so its rows stay as they were made.
