@@ -5,6 +5,7 @@ import pytest
 import torch
 from fakes import photograph
 
+from nmflowgan_cli.checkpoints.official import VOCABULARY as OFFICIAL
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.models.base import Fields, NoiseModel, encode
 from nmflowgan_cli.models.c2n import C2N
@@ -106,6 +107,11 @@ def test_more_cameras_and_isos_leave_the_known_ones_as_they_are(model):
 def test_camera_and_iso_mean_nothing_to_c2n():
     made = [synthesize(c2n(), photograph(64, 64), condition, KEY) for condition in (IP, Condition("GP", 800))]
     assert np.array_equal(*made)
+
+
+@pytest.mark.parametrize(("made", "parameters"), [(C2N, 2_154_068), (SRGBFlow, 6_160)])
+def test_they_have_the_parameters_of_the_published_networks(made, parameters):
+    assert sum(parameter.numel() for parameter in made(OFFICIAL).parameters()) == parameters
 
 
 def flow_and_input() -> tuple[SRGBFlow, torch.Tensor, torch.Tensor, Fields]:
