@@ -5,9 +5,12 @@ import signal
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from typer.testing import CliRunner
 
 from nmflowgan_cli.checkpoints.build import load_model
 from nmflowgan_cli.checkpoints.format import Header
+from nmflowgan_cli.cli import app
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.simulate import Simulator
@@ -89,3 +92,22 @@ def test_steps_of_a_flow_and_a_gan_mean_nothing_to_them():
     for name in NAMES:
         with pytest.raises(UsageError, match="flow-steps"):
             open_recipe(name, flow_steps=3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_go_on_from_weights_with_more_cameras(name, tmp_path):
+    """Through the command line, on pairs of another camera."""
+    chosen = open_recipe(name, steps=2, batch=4)
+    weights = run(name, chosen, tmp_path / "before").weights
+    pairs = tmp_path / "pairs"
+    pairs.mkdir()
+    for kind in ("clean", "noisy"):
+        (pairs / kind).mkdir()
+        Image.fromarray(RAMP).save(pairs / kind / "X100_ISO3200.png")
+    command = ["train", str(pairs), "--model", name, "--camera", "X100", "--iso", "3200", "--init", str(weights)]
+    options = ["--steps", "2", "--batch", "2", "--accept-synthetic", "-q", "-o", str(tmp_path / "after")]
+    done = CliRunner().invoke(app, [*command, *options])
+    assert done.exit_code == 0, done.output
+    known = load_model(tmp_path / "after" / "model.safetensors").vocabulary
+    assert known.knows(Condition("X100", 3200))
+    assert known.knows(Condition("IP", 800))
