@@ -90,7 +90,11 @@ class Critic(nn.Module):
 
 
 class C2NLearner(Learner):
-    """A step of the critic on every batch and, every few of them, one of the generator."""
+    """A step of the critic on every batch and, every few of them, one of the generator.
+
+    Processes that share a batch each halve their part of it: they follow one that trains alone but for which patches
+    are clean and which are noisy.
+    """
 
     def __init__(self, recipe: C2NRecipe, model: C2N) -> None:
         self.recipe, self.model, self.generator = recipe, model, model
