@@ -7,6 +7,7 @@ are blue, green, red, as in the authors' pictures.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,8 @@ VECTOR = 32
 BLOCKS = 5
 INDEPENDENT_BLOCKS, DEPENDENT_BLOCKS = 3, 2
 LEAST_DEVIATION = 1e-6
+FIRST_NOISE = 0.05
+"""Factor on the first weights of the last layer: a few counts of noise, where torch's own start has about 80."""
 REACH = 3 + 2 * BLOCKS + 2 * INDEPENDENT_BLOCKS
 """Pixels from one that decides about another: each 3x3 kernel adds one."""
 
@@ -81,6 +84,9 @@ class C2N(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibleMethodOve
         self.independent = Pipes(width, INDEPENDENT_BLOCKS)
         self.dependent = Pipes(width, DEPENDENT_BLOCKS)
         self.tail = ReflectedConvolution(width, 3, 1)
+        with torch.no_grad():
+            self.tail.weight.mul_(FIRST_NOISE)
+            nn.init.zeros_(cast(Tensor, self.tail.bias))
 
     def moments(self, clean: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the dependent feature, each (N, width, H, W).
