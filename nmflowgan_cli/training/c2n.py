@@ -60,9 +60,9 @@ class C2NRecipe(Recipe):
         return replace(self, width=options["width"])
 
 
-def lite(*, steps: int = 6000, batch: int = 16) -> C2NRecipe:
+def lite(*, steps: int = 12_000, batch: int = 16) -> C2NRecipe:
     """A sixteenth of the parameters, for CPUs."""
-    return C2NRecipe(steps=steps, batch=batch, patch=48, rate=5e-4, width=16, critic_width=32, generator_every=2)
+    return C2NRecipe(steps=steps, batch=batch, patch=40, rate=5e-4, width=16, critic_width=16, generator_every=2)
 
 
 def paper(*, steps: int = 300_000, batch: int = 32) -> C2NRecipe:
