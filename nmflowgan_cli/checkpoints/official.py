@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nmflowgan_cli.checkpoints import translation
 from nmflowgan_cli.checkpoints.format import Header, refuse_names
 from nmflowgan_cli.checkpoints.pickled import is_plain, load_pickled
 from nmflowgan_cli.conditions import Vocabulary
@@ -84,9 +85,7 @@ RENAMED = (
 
 def official_name(name: str) -> str:
     """The name that the official code gives a tensor of `PaperNMFlowGAN`."""
-    for pattern, replacement in RENAMED:
-        name = re.sub(pattern, replacement, name)
-    return name
+    return translation.official_name(name, RENAMED)
 
 
 def import_official(path: Path) -> tuple[dict[str, Tensor], Header]:
