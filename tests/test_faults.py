@@ -75,7 +75,8 @@ def test_each_class_of_outcome_is_recognised(tmp_path: Path) -> None:
     assert outcome(1, "", "Traceback (most recent call last):\nKeyError: 1\n", folder)[0] == "traceback"
     assert outcome(0, "", "\x1b[31m", folder)[0] == "control characters"
     assert outcome(0, "\x1b.png\n", "", folder)[0] == "read"
-    assert outcome(0, "", "UserWarning: x\n", folder)[0] == "unnamed"
+    assert outcome(0, "", "/a/b.py:7: UserWarning: x\n", folder)[0] == "unnamed"
+    assert outcome(2, "", "error: no column Warning: 3\n", folder)[0] == "named error"
     (folder / "executed").touch()
     assert outcome(0, "", "", folder)[0] == "executed"
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nmflowgan_cli.checkpoints import translation
 from nmflowgan_cli.checkpoints.format import Header, refuse_names
 from nmflowgan_cli.checkpoints.pickled import is_plain, load_pickled
 from nmflowgan_cli.conditions import Vocabulary
@@ -84,9 +85,7 @@ RENAMED = (
 
 def official_name(name: str) -> str:
     """The name that the official code gives a tensor of `PaperNMFlowGAN`."""
-    for pattern, replacement in RENAMED:
-        name = re.sub(pattern, replacement, name)
-    return name
+    return translation.official_name(name, RENAMED)
 
 
 def import_official(path: Path) -> tuple[dict[str, Tensor], Header]:
@@ -122,7 +121,7 @@ def _header(path: Path, widths: tuple[int, ...], state: Mapping[str, Tensor]) ->
     return Header(
         architecture="paper",
         options={"widths": list(widths)},
-        vocabulary=VOCABULARY if own else replace(VOCABULARY, trained=_learnt_codes(state)),
+        vocabulary=VOCABULARY if own else replace(VOCABULARY, trained=learnt_codes(state)),
         name=path.stem,
         data=AUTHORS["data"] if own else (UNKNOWN_DATA, file),
         terms=AUTHORS["terms"] if own else "not known",
@@ -130,7 +129,7 @@ def _header(path: Path, widths: tuple[int, ...], state: Mapping[str, Tensor]) ->
     )
 
 
-def _learnt_codes(state: Mapping[str, Tensor]) -> dict[str, dict[int, int]]:
+def learnt_codes(state: Mapping[str, Tensor]) -> dict[str, dict[int, int]]:
     """The codes whose rows in the tables have left their zeros, each with one patch: how many there were is not known.
 
     A code that is not among the training data gets no gradient, so its rows stay as they were made.

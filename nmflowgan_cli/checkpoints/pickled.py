@@ -5,7 +5,7 @@ Nothing in the file is executed (`weights_only`).
 
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,14 @@ def load_tensors(path: Path, *keys: str) -> dict[str, torch.Tensor]:
     if not isinstance(table, Mapping) or not table or not all(map(is_plain, table.values())):
         raise WeightsError(f"{path} is not a table of tensors", f"expected it bare, or under {' or '.join(keys)}")
     return {str(name): tensor for name, tensor in table.items()}
+
+
+def names_in(content: object) -> Iterator[str]:
+    """The names of a checkpoint, those of the tables in it included."""
+    if isinstance(content, Mapping):
+        for name, value in content.items():
+            yield str(name)
+            yield from names_in(value)
 
 
 def is_plain(value: object) -> bool:

@@ -20,6 +20,8 @@ from nmflowgan_cli.text import say, shown
 
 USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 """The base of all mistakes of usage that Typer reports itself, which it does not name."""
+NO_ROOM = "failed to map segment"
+"""What the dynamic linker says of a library, like torch's, for which there is no memory."""
 CLOSED_PIPE = 128 + 13
 """The exit code that a shell gives to a program which SIGPIPE ends; 0 would claim that all was done."""
 
@@ -85,7 +87,9 @@ class Commands(TyperGroup):
         except NmflowganError as error:
             report(error)
             raise typer.Exit(error.exit_code) from None
-        except MemoryError:
+        except (MemoryError, ImportError) as error:
+            if isinstance(error, ImportError) and NO_ROOM not in str(error):
+                raise
             report(OutOfMemoryError("out of memory", "free memory, or use --tile"))
             raise typer.Exit(OutOfMemoryError.exit_code) from None
         except KeyboardInterrupt as stop:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nmflowgan_cli.conditions import CAMERA_NAMES, UNKNOWN_ISO, Condition
-from nmflowgan_cli.data.origin import REAL, UNSTATED, Origin, origin_of
+from nmflowgan_cli.conditions import CAMERA_NAMES, Condition
+from nmflowgan_cli.data.origin import REAL, UNSTATED, Origin, origin_of, refuse_iso
 from nmflowgan_cli.data.sidd_instances import SceneInstance, find_instance
 from nmflowgan_cli.errors import PictureError, UsageError
 from nmflowgan_cli.journal import DONE, record_of
@@ -135,7 +135,7 @@ def _pair(row: Mapping[str, Any], folder: Path, place: str) -> Pair:
     scene, name = str(row.get("scene") or clean.stem), Path(str(row["noisy"])).as_posix()
     stated = "noise" in row or row.get("weights")
     origin = origin_of(row) if stated else pair_origin(noisy, find_instance(scene) or find_instance(name))
-    condition = Condition(written_camera(str(row["camera"])), _iso(row["iso"], place, made=origin.synthetic))
+    condition = Condition(written_camera(str(row["camera"])), _iso(row["iso"], origin, place))
     return Pair(clean, noisy, condition, scene, split, name, origin)
 
 
@@ -160,12 +160,10 @@ def written_camera(name: str) -> str:
     return next((code for code, full in CAMERA_NAMES.items() if name.lower() in (code.lower(), full.lower())), name)
 
 
-def _iso(value: object, place: str, *, made: bool) -> int:
-    """The ISO; noise that was `made` may have an unknown one."""
+def _iso(value: object, origin: Origin, place: str) -> int:
     try:
         iso = int(str(value))
     except ValueError:
-        iso = -1
-    if iso <= 0 and not (made and iso == UNKNOWN_ISO):
-        raise UsageError(f"{place}: {value!r} is not an ISO speed", "a positive whole number, like 800")
+        raise UsageError(f"{place}: {value!r} is not an ISO speed", "a positive whole number, like 800") from None
+    refuse_iso(iso, origin, place)
     return iso

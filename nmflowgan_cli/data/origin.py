@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from nmflowgan_cli.conditions import UNKNOWN_ISO
 from nmflowgan_cli.errors import UsageError
 
 CAMERA = "real"
@@ -64,6 +65,12 @@ def origin_of(record: Mapping[str, Any]) -> Origin:
     if noise.lower() == CAMERA and not sha256:
         return REAL
     return Origin(noise, sha256, _integer(record.get("seed")))
+
+
+def refuse_iso(iso: int, origin: Origin, place: str) -> None:
+    """Raise UsageError for what is no ISO speed; that of noise which was made may be unknown, 0."""
+    if iso <= 0 and not (origin.synthetic and iso == UNKNOWN_ISO):
+        raise UsageError(f"{place}: {iso} is not an ISO speed", "a positive whole number, like 800")
 
 
 def _integer(value: object) -> int | None:

@@ -4,12 +4,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from nmflowgan_cli.conditions import UNKNOWN_ISO
+
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 RelativePath = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^(?!/)(?!(.*/)?\.\.(/|$))[^\x00]+$")]
 """A path that stays in its folder."""
 File = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
 Side = Annotated[int, Meta(ge=1, le=65_535)]
-Iso = Annotated[int, Meta(ge=1, le=10_000_000)]
+Iso = Annotated[int, Meta(ge=UNKNOWN_ISO, le=10_000_000)]
+"""0: not known, which only noise that was made may have."""
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 Split = Literal["train", "val"]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")] | None

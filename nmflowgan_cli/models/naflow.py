@@ -294,7 +294,7 @@ class NAFlow(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibleMethod
 
     def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: None = None) -> Tensor:
         height, width = clean.shape[-2:]
-        clean, latent, uniform = (reflect_to_multiple(picture, CELL) for picture in (clean, *fields))
+        clean, latent, uniform = (reflect_to_multiple(x, CELL) for x in (clean, fields.latent, fields.uniform))
         z = self.prior(code).sample(squeezed(latent, CELL))
         return WHITE * self.decode(z, blurred(clean, normal_of(uniform)))[..., :height, :width]
 

@@ -25,7 +25,7 @@ from scripts.faults.targets import OUT, TARGETS, Target, inputs
 
 KILLS_OF_A_TRIAL = 4
 """Before the run that is left alone."""
-COLD = 0.25
+COLD = 0.1
 """Share of the runs that start without a fork server."""
 AS_ONE = ("SIGKILL", "SIGTERM", "SIGINT", "SIGINT SIGINT", "SIGTERM SIGKILL")
 INTERRUPTED = 130

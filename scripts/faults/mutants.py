@@ -38,6 +38,8 @@ GOOD = ("read", "named error")
 BAD = ("traceback", "crash", "hang", "over memory", "executed", "outside", "control characters", "unnamed")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 NAMED_CODES = (1, 2, 3, 4, 5)
+WARNING = re.compile(r":\d+: \w*Warning: ")
+"""A warning of Python's or a library's, as it reaches stderr raw."""
 
 
 def mutate(form: Format, base: Path, folder: Path, index: int, seed: int) -> tuple[str, ...]:
@@ -65,9 +67,9 @@ def outcome(code: int, out: str, err: str, folder: Path) -> tuple[str, str]:
     if "out of memory" in err:
         return "over memory", last
     if code == 0:
-        return ("unnamed", last) if "Warning" in err else ("read", "")
+        return ("unnamed", last) if WARNING.search(err) else ("read", "")
     named = (errors and (len(errors) == 1 or code == 3)) or (code == 3 and out)
-    if code in NAMED_CODES and named and "Warning" not in err:
+    if code in NAMED_CODES and named and not WARNING.search(err):
         return "named error", last
     return "unnamed", f"exit {code}: {err[-300:]}"
 

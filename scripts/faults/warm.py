@@ -5,6 +5,7 @@ that a kill hits the work and not the start. Orders are lines of JSON on stdin; 
 then the exit code as `subprocess` has it.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -15,6 +16,7 @@ import h5py  # noqa: F401 - these are imported to be there
 import lmdb  # noqa: F401
 import matplotlib.figure  # noqa: F401
 import pyarrow.parquet  # noqa: F401
+import pydantic.fields  # noqa: F401
 
 import nmflowgan_cli.cli
 import nmflowgan_cli.denoising.table
@@ -42,6 +44,7 @@ def answer(number: int) -> None:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what the processes have in common stays shared
     order = serve()
     for number, (name, flags) in enumerate(
         [(os.devnull, os.O_RDONLY), *((order[name], os.O_CREAT | os.O_WRONLY | os.O_TRUNC) for name in ("out", "err"))]

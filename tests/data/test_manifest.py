@@ -66,7 +66,7 @@ def test_json_lines_say_the_same(folder):
         ("a.png,,IP,100,x,train", "line 3: no noisy"),
         ("a.png,gone.png,IP,100,x,train", "line 3: .*gone.png does not exist"),
         ("a.png,b.png,IP,fast,x,train", "line 3: 'fast' is not an ISO"),
-        ("a.png,b.png,IP,0,x,train", "line 3: '0' is not an ISO"),
+        ("a.png,b.png,IP,0,x,train", "line 3: 0 is not an ISO"),
         ("a.png,b.png,IP,100,x,test", "line 3: unknown split 'test'"),
         ("a.png,b.png", "line 3: no camera and no iso"),
     ],

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 from fakes import photograph
+from profile_examples import UNKNOWN
 from writers import ISP, WRITERS, call, made, photographs, pictures
 
-from nmflowgan_cli.conditions import Condition
+from nmflowgan_cli.conditions import UNKNOWN_ISO, Condition
+from nmflowgan_cli.data.containers.base import pair_of
 from nmflowgan_cli.data.folders import NAMES
 from nmflowgan_cli.data.origin import REAL, UNSTATED, Origin
 from nmflowgan_cli.data.reading import Paired, divide, read_paired, scene_of
+from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.imaging import Picture, read, write
+from nmflowgan_cli.profiles.files import write_profile
 
 FOUR = ("a.png", "b.jpg", "sub/c.png", "sub/d.png")
 TWICE = ("--patch", 64, "--step", 16, "--val-share", 0.5, "--repeats", 2)
@@ -73,6 +77,22 @@ def test_synthetic_pairs_come_back_as_they_are(
     [origin] = {pair.origin for pair in found}
     assert (origin.noise, len(origin.sha256), origin.seed) == ("isp", 64, 5)
     assert {part: len(contents(pairs)) for part, pairs in divide(found).items()} == {"train": 16, "val": 16}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_made_noise_of_an_unknown_iso_comes_back(writer: str, clean: Path, tmp_path: Path) -> None:
+    write_profile(tmp_path / "unknown.json", UNKNOWN)
+    options = ("--profile", tmp_path / "unknown.json", "--patch", 64, "--step", 16, "--device", "cpu")
+    found, _ = read_paired(made(tmp_path / "pairs", clean, *options, *WRITERS[writer]))
+    assert len(contents(found)) == 4 * 4
+    assert {pair.condition for pair in found} == {Condition(UNKNOWN.name, UNKNOWN_ISO)}
+
+
+@pytest.mark.parametrize("stated", [{}, {"noise": "real"}])
+def test_camera_noise_of_an_unknown_iso_is_refused(stated: dict[str, str]) -> None:
+    facts = {"camera": "X1", "iso": UNKNOWN_ISO, "height": 8, "width": 8, "scene": "s", "split": "train", **stated}
+    with pytest.raises(UsageError, match="0 is not an ISO speed"):
+        pair_of(facts, "a", lambda: (b"", b""))
 
 
 @pytest.mark.parametrize("writer", WRITERS)

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.layouts import Label
-from nmflowgan_cli.data.origin import Origin, origin_of
+from nmflowgan_cli.data.origin import Origin, origin_of, refuse_iso
 from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError
 from nmflowgan_cli.files import digest
 from nmflowgan_cli.imaging import Bytes, encode_png
@@ -182,8 +182,10 @@ def pair_of(facts: Mapping[str, Any], name: str, read: Callable[[], tuple[bytes,
         found: PairFacts = converted(dict(facts), PairFacts)
     except SchemaError as error:
         raise UsageError(f"{name} is not a pair of make-pairs: {error}") from None
+    origin = origin_of(facts)
+    refuse_iso(found.iso, origin, name)
     condition, sides = Condition(found.camera, found.iso), (found.height, found.width)
-    return EncodedPair(condition, found.scene, found.split, name, origin_of(facts), sides, read)
+    return EncodedPair(condition, found.scene, found.split, name, origin, sides, read)
 
 
 def require(module: str, extra: str) -> Any:

@@ -20,7 +20,7 @@ from nmflowgan_cli.data.containers.base import FileContainer, Sample, Volume, da
 from nmflowgan_cli.data.folders import part_of
 from nmflowgan_cli.data.layouts import Label
 from nmflowgan_cli.data.manifest import pair_origin
-from nmflowgan_cli.data.origin import UNSTATED, Origin, origin_of
+from nmflowgan_cli.data.origin import UNSTATED, Origin, origin_of, refuse_iso
 from nmflowgan_cli.data.sidd_instances import FIRST_FRAME, SceneInstance
 from nmflowgan_cli.errors import UsageError
 from nmflowgan_cli.files import write_whole
@@ -137,6 +137,7 @@ def read_hdf5(path: Path, root: Path) -> Iterator[PatchStack]:
     relative = path.relative_to(root)
     instance = _instance(config, condition)
     origin = origin_of(stated) if "noise" in stated else pair_origin(path, instance)
+    refuse_iso(condition.iso, origin, str(path))
     scene = _scene_number(config, path.stem) if instance is None else instance.name
     for first in range(0, len(keys), CHUNK):
         name = f"{relative.as_posix()}#{first}"
@@ -219,6 +220,6 @@ def _condition(config: Mapping[str, Any], path: Path) -> Condition:
     text = code.decode() if isinstance(code, bytes) else str(code)
     if text.isdecimal() and int(text) < len(OFFICIAL_CAMERAS):
         text = OFFICIAL_CAMERAS[int(text)]
-    if iso <= 0 or (text not in CAMERA_NAMES and text.lstrip("-").isdecimal()):
+    if text not in CAMERA_NAMES and text.lstrip("-").isdecimal():
         raise UsageError(f"{path}: camera {text} at ISO {iso} does not exist", "smartphone-code and ISO-level")
     return Condition(text, iso)
