@@ -327,6 +327,11 @@ class NAFlow(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibleMethod
         weights = (densities / z[0, 0].numel()).masked_fill(untrained, -math.inf).softmax(1)
         return weights.unflatten(1, (len(isos), len(cameras)))
 
+    @property
+    def fresh(self) -> bool:
+        """Whether no batch has decided the ActNorms yet."""
+        return not any(norm.bias.any() for norm in self.modules() if isinstance(norm, ActNorm))
+
     @contextmanager
     def initialising(self) -> Iterator[None]:
         """In this context the first batch that is encoded decides the ActNorms."""

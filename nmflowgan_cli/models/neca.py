@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import ConditionError
-from nmflowgan_cli.models.base import WHITE, Code, Fields, Geometry, NoiseModel, Window
+from nmflowgan_cli.models.base import WHITE, Code, Draws, Fields, Geometry, NoiseModel, Window
 from nmflowgan_cli.models.extension import camera_mixtures, iso_mixtures
 from nmflowgan_cli.models.nmflowgan.paper import RunningMoments
 from nmflowgan_cli.models.nmflowgan.unet import reflect_to_multiple
@@ -119,6 +119,7 @@ class NeCA(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibleMethodOv
     of the white noise of NeCA-S, for all cameras and ISOs alike; 0 for NeCA-W.
     """
 
+    draws = Draws(uniform=0, whole=1)
     gains: Tensor
 
     def __init__(
@@ -131,8 +132,7 @@ class NeCA(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibleMethodOv
         self.geometry = Geometry(multiple, context=6 * multiple, border=6 * multiple)
         if not level:
             self.gain_net, self.level_net = GainNet(width), LevelNet(width)
-            codes = len(vocabulary.cameras), len(vocabulary.isos)
-            self.register_buffer("gains", torch.zeros(*codes, GAINS))
+            self.register_buffer("gains", gainless(vocabulary))
 
     def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: Statistics | None = None) -> Tensor:
         height, width = clean.shape[-2:]
@@ -171,18 +171,18 @@ class NeCA(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibleMethodOv
         return Statistics(gain, known)
 
     def gain(self, code: Code, fields: Fields) -> Tensor:
-        """The gain of each picture, (N, 1, 1, 1), drawn by the first number of `fields.uniform` from those of its code.
+        """The gain of each picture, (N, 1, 1, 1), drawn by its own number `fields.whole` from those of its code.
 
         Between trained ISOs, and between two stored gains, it is linear. Raises ConditionError without any gain.
         """
         stored = torch.einsum("nc,ni,cig->ng", code.camera, code.iso, self.gains.sort(2).values)
         if not stored.any(1).all():
-            raise ConditionError("these weights know no gain of this camera and ISO", "train them here, or use others")
-        place = fields.uniform[:, 0, 0, 0] * (GAINS - 1)
-        lower, share = place.floor(), place.frac()
+            raise ConditionError("these weights know no gain of this camera and ISO", "train on from them: --init")
+        place = torch.special.ndtr(fields.whole[:, 0]) * (GAINS - 1)
+        lower = place.floor().clamp_max(GAINS - 2)
         index = lower.long()[:, None]
         first, second = stored.gather(1, index)[:, 0], stored.gather(1, index + 1)[:, 0]
-        return torch.lerp(first, second, share)[:, None, None, None]
+        return torch.lerp(first, second, place - lower)[:, None, None, None]
 
     @torch.no_grad()
     def remember(self, gains: Tensor, code: Code) -> None:
@@ -198,6 +198,11 @@ class NeCA(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibleMethodOv
             mixtures = camera_mixtures(self.vocabulary, vocabulary), iso_mixtures(self.vocabulary, vocabulary)
             state["gains"] = torch.einsum("dc,ji,cig->djg", *mixtures, self.gains.sort(2).values)
         return state
+
+
+def gainless(vocabulary: Vocabulary) -> Tensor:
+    """A table (cameras, ISOs, GAINS) of no gains yet."""
+    return torch.zeros(len(vocabulary.cameras), len(vocabulary.isos), GAINS)
 
 
 def _convolution(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:

@@ -87,6 +87,24 @@ ARCHITECTURES: dict[str, Architecture] = {
         importer="nmflowgan_cli.checkpoints.srgbflow:import_srgbflow",
         layout=r"model\.\d+\._shift_and_log_scale\..*",
     ),
+    "neca": Architecture(
+        model="nmflowgan_cli.models.neca:NeCA",
+        title="[NeCA](https://openaccess.thecvf.com/content/CVPR2023/html/Fu_sRGB_Real_Noise_Synthesizing_With_"
+        "Neighboring_Correlation-Aware_Noise_Model_CVPR_2023_paper.html)",
+        recipes={"lite": "nmflowgan_cli.training.neca:lite", "paper": "nmflowgan_cli.training.neca:paper"},
+        learner="nmflowgan_cli.training.neca:NeCALearner",
+        importer="nmflowgan_cli.checkpoints.neca:import_neca",
+        layout=r"linear\.0\.0\.weight|conv5\.weight|decoder_head\.0\.weight",
+        remark="NeCA sees camera and ISO through its level alone",
+    ),
+    "naflow": Architecture(
+        model="nmflowgan_cli.models.naflow:NAFlow",
+        title="[NAFlow](https://openreview.net/forum?id=2XBBumBGeP)",
+        recipes={"lite": "nmflowgan_cli.training.naflow:lite", "paper": "nmflowgan_cli.training.naflow:paper"},
+        learner="nmflowgan_cli.training.naflow:NAFlowLearner",
+        importer="nmflowgan_cli.checkpoints.naflow:import_naflow",
+        layout=r"(model\.)?(mean_shift_.*|flowUpsamplerNet\..*)",
+    ),
     "awgn": Architecture(
         model=_GAUSSIAN,
         header="gaussian",
