@@ -65,10 +65,8 @@ def paper(*, steps: int = 100_000, batch: int = 8) -> NAFlowRecipe:
 class NAFlowLearner(Learner):
     """A step on the mean negative log-likelihood; the first batch decides the ActNorms of a fresh model."""
 
-    model: NAFlow
-
     def __init__(self, recipe: NAFlowRecipe, model: NAFlow) -> None:
-        self.recipe, self.model = recipe, model
+        self.recipe, self.model, self.naflow = recipe, model, model
         self.optimiser = torch.optim.Adam(model.parameters(), lr=recipe.rate, betas=recipe.betas, fused=True)
 
     @property
@@ -77,12 +75,12 @@ class NAFlowLearner(Learner):
 
     def step(self, batch: Batch, step: int) -> Metrics:
         set_rate(self.optimiser, self.recipe.rate * self.recipe.factor(step))
-        code = encode(self.model.vocabulary, batch.conditions).to(batch.clean.device)
+        code = encode(self.naflow.vocabulary, batch.conditions).to(batch.clean.device)
         noisy, clean = to_counts(batch.noisy), blurred(batch.clean, distributed.randn_like(batch.clean))
         uniform = distributed.rand_like(noisy)
-        if step == 0 and self.model.fresh:
+        if step == 0 and self.naflow.fresh:
             self._initialise(dequantised(noisy, uniform), clean)
-        loss = self.model.flow_nll(noisy, clean, code, uniform).mean() / noisy[0].numel()
+        loss = self.naflow.flow_nll(noisy, clean, code, uniform).mean() / noisy[0].numel()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         distributed.average_gradients(self.model.parameters())
@@ -92,5 +90,5 @@ class NAFlowLearner(Learner):
 
     @torch.no_grad()
     def _initialise(self, noisy: torch.Tensor, clean: torch.Tensor) -> None:
-        with self.model.initialising():
-            self.model.encode(distributed.gathered(noisy), distributed.gathered(clean))
+        with self.naflow.initialising():
+            self.naflow.encode(distributed.gathered(noisy), distributed.gathered(clean))

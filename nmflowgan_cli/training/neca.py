@@ -131,10 +131,8 @@ class NeCALearner(Learner):
     The gains of the batch are stored in the model, by camera and ISO.
     """
 
-    model: NeCA
-
     def __init__(self, recipe: NeCARecipe, model: NeCA) -> None:
-        self.recipe, self.model = recipe, model
+        self.recipe, self.model, self.neca = recipe, model, model
         device = next(model.parameters()).device
         self.critics = nn.ModuleDict(
             {
@@ -162,8 +160,8 @@ class NeCALearner(Learner):
         noise, phase = (batch.noisy - batch.clean) / WHITE, int(torch.randint(APART**2, ()))
         made = self.made(batch.clean, batch.noisy, distributed.randn_like(noise))
         metrics = self._critic_step(self.views(noise, noise, phase), self.views(made.correlated, made.white, phase))
-        code = encode(self.model.vocabulary, batch.conditions)
-        self.model.remember(made.gain.detach().flatten(), code)
+        code = encode(self.neca.vocabulary, batch.conditions)
+        self.neca.remember(made.gain.detach().flatten(), code)
         losses = self.level_losses(made, noise)
         if (step + 1) % self.recipe.adversarial_every == 0:
             losses |= self.adversarial_losses(made, phase)
@@ -171,9 +169,9 @@ class NeCALearner(Learner):
 
     def made(self, clean: Tensor, noisy: Tensor, white: Tensor) -> Made:
         """Gain, levels and noise for counts and standard normal numbers, all (N, 3, P, P)."""
-        gain = self.model.gain_net(noisy / WHITE)
-        levels = self.model.levels(clean, Statistics(gain, ()))
-        return Made(gain, levels, levels * white, self.model.correlate(levels * white))
+        gain = self.neca.gain_net(noisy / WHITE)
+        levels = self.neca.levels(clean, Statistics(gain, ()))
+        return Made(gain, levels, levels * white, self.neca.correlate(levels * white))
 
     def views(self, correlated: Tensor, white: Tensor, phase: int) -> dict[str, Tensor]:
         """What each critic sees of noise; `phase`: of the first of every third row and column, 3 row + column."""

@@ -5,13 +5,15 @@ import torch
 from places import ROOT
 from typer.testing import CliRunner
 
-from nmflowgan_cli.checkpoints import c2n, srgbflow
+from nmflowgan_cli.checkpoints import c2n, naflow, srgbflow
 from nmflowgan_cli.checkpoints.build import load_model
 from nmflowgan_cli.checkpoints.format import read_header
 from nmflowgan_cli.checkpoints.official import VOCABULARY
 from nmflowgan_cli.checkpoints.translation import official_name
 from nmflowgan_cli.cli import app
 from nmflowgan_cli.models.c2n import C2N
+from nmflowgan_cli.models.naflow import NAFlow
+from nmflowgan_cli.models.neca import CorrelationNet
 from nmflowgan_cli.models.srgbflow import SRGBFlow
 
 
@@ -104,3 +106,31 @@ def test_other_layouts_are_refused(tmp_path, content):
     told = imported(tmp_path, content, code=4)
     assert "holds no noise model" in told
     assert "srgbflow" in told
+
+
+def naflow_state():
+    model = NAFlow(VOCABULARY, features=8, hidden=8)
+    state = {naflow.official_name(n): t for n, t in model.state_dict().items() if n not in naflow.TABLES}
+    gaussians = {
+        f"{table}_{label}": torch.ones(192) for table in naflow.TABLES.values() for label in ("GP_10000", "IP_00400")
+    }
+    return {"state_dict": {f"model.{name}": tensor for name, tensor in {**state, **gaussians}.items()}}
+
+
+def test_a_checkpoint_of_naflow_knows_the_codes_that_it_has_gaussians_for(tmp_path):
+    header = read_header(imported(tmp_path, naflow_state()))
+    assert (header.architecture, header.options) == ("naflow", {"features": 8, "hidden": 8})
+    assert {c: header.vocabulary.trained_isos(c) for c in header.vocabulary.cameras} == {"GP": [10000], "IP": [400]}
+    assert "MIT" in header.terms
+    broken = naflow_state()
+    (tmp_path / "broken").mkdir()
+    del broken["state_dict"]["model.cov_shift_IP_00400"]
+    assert "lacks cov_shift_IP_00400" in imported(tmp_path / "broken", broken, code=4)
+
+
+def test_a_part_of_neca_is_neca_s_and_has_no_licence(tmp_path):
+    state = {"epoch": 1, "model_state_dict": CorrelationNet((8, 8, 8, 8)).state_dict()}
+    header = read_header(imported(tmp_path, state))
+    assert (header.architecture, header.options) == ("neca", {"widths": [8, 8, 8, 8], "level": 25})
+    assert header.restricted
+    assert "no licence" in header.terms

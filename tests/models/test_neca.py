@@ -157,13 +157,21 @@ def norm_of_gradients(module: torch.nn.Module) -> float:
     return torch.cat([parameter.grad.flatten() for parameter in module.parameters()]).norm().item()
 
 
-def test_the_denoiser_of_the_authors_is_the_one_here(fixture):
-    denoiser = DnCNN(depth=20)
+@torch.no_grad()
+def test_the_denoiser_that_judges_noise_here_is_that_of_the_authors(fixture, folder):
+    denoiser = DnCNN(depth=20).train()
     state = formula("neca_g3", torch.nn.ModuleDict({"model": denoiser.layers}), fixture)
     denoiser.layers.load_state_dict({name.removeprefix("model."): tensor for name, tensor in state.items()})
-    clean = counts(fixture["train_clean"]) / 255
-    assert sum(parameter.numel() for parameter in denoiser.parameters()) == 670_531
-    assert denoiser.train()(255 * clean).shape == clean.shape
+    model = imported(folder / "checkpoint_E.pth")
+    clean, noisy = counts(fixture["train_clean"]), counts(fixture["train_noisy"])
+    levels = model.levels(clean, Statistics(model.gain_net(noisy / 255), ()))
+    made = clean / 255 + model.correlate(levels * torch.from_numpy(fixture["train_z"]).float())
+    denoised = made - denoiser.layers(made)
+    assert relative(denoised[:1], fixture["train_denoised_first"]) < 1e-4
+    loss = (denoised - clean / 255).square().mean().item()
+    assert loss == pytest.approx(float(fixture["train_rec_loss"]), rel=1e-4)
+    for name in ("running_mean", "running_var"):
+        assert relative(getattr(denoiser.layers[3], name), fixture[f"train_after__g3_model.3.{name}"]) < 1e-4
 
 
 @pytest.fixture

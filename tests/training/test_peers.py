@@ -1,4 +1,4 @@
-"""Training of C2N and sRGBFlow: resumed like any other, by options that mean something to it, and it learns."""
+"""Training of the other systems of the paper: resumed like any other, by options of their own, and they learn."""
 
 import signal
 
@@ -19,7 +19,7 @@ from nmflowgan_cli.training.loop import RunOptions
 from nmflowgan_cli.training.recipe import open_recipe
 from nmflowgan_cli.training.run import model_options, open_learner, train_model
 
-NAMES = ("c2n", "srgbflow")
+NAMES = ("c2n", "srgbflow", "neca", "naflow")
 RAMP = np.linspace(0, 255, 96 * 96 * 3).reshape(96, 96, 3).astype(np.uint8)
 
 
@@ -58,11 +58,22 @@ def test_resume_equals_the_straight_run(name, tmp_path):
     assert load_model(resumed.weights).vocabulary.knows(Condition("IP", 800))
 
 
-def test_the_flow_comes_to_fit_the_noise():
-    chosen = open_recipe("srgbflow", steps=80, batch=8)
-    learner, rng = learner_of("srgbflow", chosen), np.random.default_rng(0)
+@pytest.mark.parametrize("name", ["srgbflow", "naflow"])
+def test_the_flow_comes_to_fit_the_noise(name):
+    chosen = open_recipe(name, steps=80, batch=8)
+    learner, rng = learner_of(name, chosen), np.random.default_rng(0)
     metrics = [learner.step(source(32).batch(8, rng), step) for step in range(80)]
     assert np.mean([each["nll"] for each in metrics[-10:]]) < np.mean([each["nll"] for each in metrics[:10]]) - 0.5
+
+
+def test_gains_come_to_be_the_strength_of_the_noise():
+    """NeCA stores them by camera and ISO, and the critics teach its model in every fifth step alone."""
+    chosen = open_recipe("neca", steps=60, batch=4)
+    learner, rng = learner_of("neca", chosen), np.random.default_rng(0)
+    metrics = [learner.step(source(96).batch(4, rng), step) for step in range(60)]
+    assert [step for step in range(60) if "generator_noise" in metrics[step]] == list(range(4, 60, 5))
+    assert np.mean([each["gain"] for each in metrics[-10:]]) < np.mean([each["gain"] for each in metrics[:10]]) / 2
+    assert learner.model.gains.any()
 
 
 def test_half_of_a_batch_is_clean_and_half_is_noisy():
