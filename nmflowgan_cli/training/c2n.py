@@ -29,14 +29,16 @@ CRITIC_BLOCKS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class C2NRecipe(Recipe):
-    """A training of generator and critic, both by Adam with one rate.
+    """A training of generator and critic, both by Adam.
 
     Half of a batch gives clean patches, and the other half noisy ones.
     """
 
-    RATES: ClassVar[tuple[str, ...]] = ("rate",)
+    RATES: ClassVar[tuple[str, ...]] = ("rate", "critic_rate")
 
     rate: float
+    """Of the generator."""
+    critic_rate: float
     width: int
     """Of the generator."""
     critic_width: int
@@ -62,12 +64,16 @@ class C2NRecipe(Recipe):
 
 def lite(*, steps: int = 12_000, batch: int = 16) -> C2NRecipe:
     """A sixteenth of the parameters, for CPUs."""
-    return C2NRecipe(steps=steps, batch=batch, patch=40, rate=5e-4, width=16, critic_width=16, generator_every=2)
+    return C2NRecipe(
+        steps=steps, batch=batch, patch=40, rate=1e-4, critic_rate=1e-3, width=16, critic_width=16, generator_every=2
+    )
 
 
 def paper(*, steps: int = 300_000, batch: int = 32) -> C2NRecipe:
     """The published networks and losses."""
-    return C2NRecipe(steps=steps, batch=batch, patch=96, rate=1e-4, width=64, critic_width=64, generator_every=5)
+    return C2NRecipe(
+        steps=steps, batch=batch, patch=96, rate=1e-4, critic_rate=1e-4, width=64, critic_width=64, generator_every=5
+    )
 
 
 class Critic(nn.Module):
@@ -103,8 +109,8 @@ class C2NLearner(Learner):
         critic = Critic(recipe.critic_width)
         self.critic = critic.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimiser, self.critic_optimiser = (
-            torch.optim.Adam(module.parameters(), lr=recipe.rate, betas=recipe.betas, fused=True)
-            for module in (model, self.critic)
+            torch.optim.Adam(module.parameters(), lr=rate, betas=recipe.betas, fused=True)
+            for module, rate in ((model, recipe.rate), (self.critic, recipe.critic_rate))
         )
 
     @property
