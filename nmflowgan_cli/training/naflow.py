@@ -50,7 +50,7 @@ class NAFlowRecipe(Recipe):
         return flow_factor("smooth", share)
 
 
-def lite(*, steps: int = 3000, batch: int = 8) -> NAFlowRecipe:
+def lite(*, steps: int = 6000, batch: int = 8) -> NAFlowRecipe:
     """Narrow networks and small patches, for CPUs."""
     return NAFlowRecipe(
         steps=steps, batch=batch, patch=64, rate=1e-3, schedule="smooth", features=32, hidden=16, clip=100.0

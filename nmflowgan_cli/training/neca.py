@@ -69,7 +69,7 @@ class NeCARecipe(Recipe):
         return replace(self, init_std=0.0, width=options["width"], widths=tuple(options["widths"]))
 
 
-def lite(*, steps: int = 4000, batch: int = 8) -> NeCARecipe:
+def lite(*, steps: int = 4000, batch: int = 4) -> NeCARecipe:
     """A sixteenth of the parameters, for CPUs."""
     return NeCARecipe(
         steps=steps, batch=batch, patch=PATCH, rate=5e-4, width=32, widths=(16, 32, 64, 128), critic_width=16
