@@ -8,6 +8,7 @@ plane can be drawn at any time, in any order, by any worker, and holds the same 
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,24 @@ RANDOM_BLOCK = 128
 """Side of a block, pixels."""
 
 Plane = NDArray[np.float32]
-"""A window of a plane, or a block: (3, H, W)."""
+"""A window of a plane, or a block: (C, H, W)."""
+
+CACHED_CHANNELS = 3 * 64
+"""Channels of blocks that are kept for a plane, 64 KiB each."""
+LEAST_CACHED = 16
+"""Blocks that are kept of planes of many channels: those of a window and of its neighbour."""
+
+
+class Draws(NamedTuple):
+    """The random numbers of a picture: channels of its two planes, and numbers that hold for all of it."""
+
+    latent: int = 3
+    uniform: int = 3
+    whole: int = 0
+
+
+USUAL = Draws()
+"""What most models want."""
 
 
 def picture_key(seed: int, relative_path: str, repeat: int) -> int:
@@ -31,9 +49,11 @@ def _block_generator(key: int, stream: int, row: int, column: int) -> np.random.
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
-def _window(block: Callable[[int, int], Plane], top: int, left: int, height: int, width: int) -> Plane:
-    """(3, height, width) of the plane, put together from its blocks."""
-    out = np.empty((3, height, width), np.float32)
+def _window(block: Callable[[int, int], Plane], channels: int, top: int, left: int, height: int, width: int) -> Plane:
+    """(channels, height, width) of the plane, put together from its blocks."""
+    out = np.empty((channels, height, width), np.float32)
+    if not channels:
+        return out
     for row in range(top // RANDOM_BLOCK, (top + height - 1) // RANDOM_BLOCK + 1):
         for column in range(left // RANDOM_BLOCK, (left + width - 1) // RANDOM_BLOCK + 1):
             y, x = row * RANDOM_BLOCK, column * RANDOM_BLOCK
@@ -44,24 +64,37 @@ def _window(block: Callable[[int, int], Plane], top: int, left: int, height: int
 
 
 class PictureFields:
-    """The two random planes of a picture: `latent` (standard normal) and `uniform` ([0, 1)).
+    """The random numbers of a picture: two planes, `latent` (standard normal) and `uniform` ([0, 1)), and `whole`.
 
     Windows may start at negative coordinates: the planes go on beyond the picture.
     """
 
-    def __init__(self, key: int, cached_blocks: int = 64) -> None:
-        shape = (3, RANDOM_BLOCK, RANDOM_BLOCK)
-        self._normal_block = lru_cache(cached_blocks)(
-            lambda row, column: _block_generator(key, 0, row, column).standard_normal(shape, np.float32)
+    def __init__(self, key: int, draws: Draws = USUAL, cached_blocks: int | None = None) -> None:
+        self._key, self._draws = key, draws
+        self._normal_block = _cache(draws.latent, cached_blocks)(
+            lambda row, column: _block_generator(key, 0, row, column).standard_normal(_shape(draws.latent), np.float32)
         )
-        self._uniform_block = lru_cache(cached_blocks)(
-            lambda row, column: _block_generator(key, 1, row, column).random(shape, np.float32)
+        self._uniform_block = _cache(draws.uniform, cached_blocks)(
+            lambda row, column: _block_generator(key, 1, row, column).random(_shape(draws.uniform), np.float32)
         )
 
     def latent(self, top: int, left: int, height: int, width: int) -> Plane:
-        """Standard normal values, (3, height, width) float32."""
-        return _window(self._normal_block, top, left, height, width)
+        """Standard normal values, (channels, height, width) float32."""
+        return _window(self._normal_block, self._draws.latent, top, left, height, width)
 
     def uniform(self, top: int, left: int, height: int, width: int) -> Plane:
-        """Uniform values in [0, 1), (3, height, width) float32."""
-        return _window(self._uniform_block, top, left, height, width)
+        """Uniform values in [0, 1), (channels, height, width) float32."""
+        return _window(self._uniform_block, self._draws.uniform, top, left, height, width)
+
+    def whole(self) -> NDArray[np.float32]:
+        """Standard normal values that hold for all of the picture, (whole,) float32."""
+        return _block_generator(self._key, 2, 0, 0).standard_normal(self._draws.whole, np.float32)
+
+
+def _shape(channels: int) -> tuple[int, int, int]:
+    return channels, RANDOM_BLOCK, RANDOM_BLOCK
+
+
+def _cache(channels: int, blocks: int | None) -> Callable[[Callable[[int, int], Plane]], Callable[[int, int], Plane]]:
+    """A cache of so many blocks of a plane."""
+    return lru_cache(max(CACHED_CHANNELS // max(channels, 1), LEAST_CACHED) if blocks is None else blocks)

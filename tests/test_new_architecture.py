@@ -79,3 +79,4 @@ def test_every_reference_of_the_table_is_there():
         references = [row.model, row.trainer, *row.recipes.values(), *filter(None, (row.learner, row.importer))]
         assert all(callable(load_reference(reference)) for reference in references), name
         assert of_header(row.header or name) is not None
+        assert bool(row.importer) == bool(row.layout), name

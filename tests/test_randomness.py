@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmflowgan_cli.randomness import RANDOM_BLOCK as BLOCK
-from nmflowgan_cli.randomness import PictureFields, picture_key
+from nmflowgan_cli.randomness import Draws, PictureFields, picture_key
 
 KEY = picture_key(0, "folder/picture.png", 0)
 WHOLE = (-BLOCK - 40, -60, 2 * BLOCK + 90, 2 * BLOCK)
@@ -45,6 +45,18 @@ def test_fields_are_standard_normal_and_uniform():
     assert uniform.max() < 1
     assert abs(uniform.mean() - 0.5) < 0.005
     assert abs(np.corrcoef(latent[0].ravel(), uniform[0].ravel())[0, 1]) < 0.01
+
+
+def test_more_channels_leave_the_first_ones_and_whole_draws_hold_for_the_picture():
+    usual, many = PictureFields(KEY), PictureFields(KEY, Draws(latent=20, uniform=0, whole=7))
+    place = (-9, 100, 60, 50)
+    assert many.latent(*place).shape == (20, 60, 50)
+    assert np.array_equal(many.latent(*place)[:3], usual.latent(*place))
+    assert many.uniform(*place).shape == (0, 60, 50)
+    assert many.whole().shape == (7,)
+    assert np.array_equal(many.whole(), PictureFields(KEY, Draws(whole=7)).whole())
+    assert not np.isin(many.whole(), many.latent(0, 0, BLOCK, BLOCK)).any()
+    assert usual.whole().shape == (0,)
 
 
 def test_blocks_differ_from_their_neighbours():

@@ -1,5 +1,6 @@
 """Models from weights files, by the table of architectures."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmflowgan_cli.checkpoints.format import Header, load_weights, read_header, read_shapes, refuse_names
+from nmflowgan_cli.checkpoints.pickled import load_pickled, names_in
 from nmflowgan_cli.errors import WeightsError
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.models.registry import ARCHITECTURES, Architecture, header_names, load_reference, of_header
@@ -45,7 +47,7 @@ def refuse_misfit(path: Path) -> Header:
     Nothing of the size that the options state is allocated.
     """
     header, shapes = read_shapes(path)
-    expected = {name: tuple(tensor.shape) for name, tensor in _outline(header).state_dict().items()}
+    expected = {name: tuple(tensor.shape) for name, tensor in outline(header).state_dict().items()}
     refuse_names(path, "lacks", expected.keys() - shapes.keys())
     refuse_names(path, "has unknown", shapes.keys() - expected.keys())
     refuse_names(path, "has wrongly shaped", (name for name in expected if expected[name] != shapes[name]))
@@ -54,22 +56,21 @@ def refuse_misfit(path: Path) -> Header:
 
 def parameter_count(header: Header) -> int:
     """How many numbers were learned; a Gaussian model's are its tables."""
-    model = _outline(header)
+    model = outline(header)
     return sum(tensor.numel() for tensor in model.parameters()) or sum(tensor.numel() for tensor in model.buffers())
 
 
 def import_checkpoint(path: Path) -> tuple[dict[str, Tensor], Header]:
-    """State and header of a checkpoint of other code, by the first architecture that recognises it.
+    """State and header of a checkpoint of other code, read by the architecture whose layout it has.
 
-    Raises the WeightsError of the last one that does not.
+    Raises WeightsError for a layout that no architecture has, and for a malformed checkpoint.
     """
-    *others, last = [row.importer for row in ARCHITECTURES.values() if row.importer]
-    for importer in others:
-        try:
-            return load_reference(importer)(path)
-        except WeightsError:
-            continue
-    return load_reference(last)(path)
+    found = set(names_in(load_pickled(path, WeightsError)))
+    rows = {name: row for name, row in ARCHITECTURES.items() if row.importer}
+    for row in rows.values():
+        if any(re.fullmatch(row.layout, name) for name in found):
+            return load_reference(row.importer)(path)
+    raise WeightsError(f"{path} holds no noise model", f"checkpoints of these are known: {', '.join(rows)}")
 
 
 def described(header: Header, *, name: str = "", data: str = "", terms: str = "", cameras: str = "") -> Header:
@@ -99,7 +100,7 @@ def _built(header: Header) -> nn.Module:
         raise WeightsError(f"the options of {header.name or header.architecture} do not fit: {reason(error)}") from None
 
 
-def _outline(header: Header) -> nn.Module:
+def outline(header: Header) -> nn.Module:
     """As `_built`, on torch's meta device: names and shapes without memory."""
     with torch.device("meta"):
         return _built(header)

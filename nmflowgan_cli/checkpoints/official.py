@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nmflowgan_cli.checkpoints import translation
 from nmflowgan_cli.checkpoints.format import Header, refuse_names
-from nmflowgan_cli.checkpoints.pickled import load_pickled
+from nmflowgan_cli.checkpoints.pickled import is_plain, load_pickled
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import WeightsError
 from nmflowgan_cli.files import sha256
@@ -84,9 +85,7 @@ RENAMED = (
 
 def official_name(name: str) -> str:
     """The name that the official code gives a tensor of `PaperNMFlowGAN`."""
-    for pattern, replacement in RENAMED:
-        name = re.sub(pattern, replacement, name)
-    return name
+    return translation.official_name(name, RENAMED)
 
 
 def import_official(path: Path) -> tuple[dict[str, Tensor], Header]:
@@ -122,7 +121,7 @@ def _header(path: Path, widths: tuple[int, ...], state: Mapping[str, Tensor]) ->
     return Header(
         architecture="paper",
         options={"widths": list(widths)},
-        vocabulary=VOCABULARY if own else replace(VOCABULARY, trained=_learnt_codes(state)),
+        vocabulary=VOCABULARY if own else replace(VOCABULARY, trained=learnt_codes(state)),
         name=path.stem,
         data=AUTHORS["data"] if own else (UNKNOWN_DATA, file),
         terms=AUTHORS["terms"] if own else "not known",
@@ -130,7 +129,7 @@ def _header(path: Path, widths: tuple[int, ...], state: Mapping[str, Tensor]) ->
     )
 
 
-def _learnt_codes(state: Mapping[str, Tensor]) -> dict[str, dict[int, int]]:
+def learnt_codes(state: Mapping[str, Tensor]) -> dict[str, dict[int, int]]:
     """The codes whose rows in the tables have left their zeros, each with one patch: how many there were is not known.
 
     A code that is not among the training data gets no gradient, so its rows stay as they were made.
@@ -152,19 +151,9 @@ def _generator(content: Any, path: Path) -> dict[str, Tensor]:
         )
         raise WeightsError(f"{path} holds no noise model", f"expected 'generator' under 'model_weight', found {found}")
     generator = models["generator"]
-    if not isinstance(generator, Mapping) or not all(map(_is_plain, generator.values())):
+    if not isinstance(generator, Mapping) or not all(map(is_plain, generator.values())):
         raise WeightsError(f"{path}: 'generator' is not a table of tensors")
     return {re.sub(r"(^|\.)module\.", r"\1", str(name)): value for name, value in generator.items()}
-
-
-def _is_plain(value: object) -> bool:
-    """Whether a value is a dense tensor of numbers with memory of its own."""
-    return (
-        isinstance(value, Tensor)
-        and value.layout == torch.strided
-        and value.device.type == "cpu"
-        and not (value.is_complex() or value.is_quantized)
-    )
 
 
 def _widths(official: Mapping[str, Tensor], path: Path) -> tuple[int, ...]:

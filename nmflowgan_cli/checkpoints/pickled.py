@@ -5,13 +5,14 @@ Nothing in the file is executed (`weights_only`).
 
 import pickle
 import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_map_only
 
-from nmflowgan_cli.errors import NmflowganError
+from nmflowgan_cli.errors import NmflowganError, WeightsError
 from nmflowgan_cli.schemas import reason
 
 NOT_PLAIN = "it is damaged, has a wrong suffix or holds more than tensors, and is not executed"
@@ -37,6 +38,36 @@ def load_pickled(path: Path, error: type[NmflowganError]) -> Any:
         raise error(f"{path} is not a plain PyTorch checkpoint", NOT_PLAIN) from None
     except Exception as problem:  # noqa: BLE001 - torch raises many kinds for a damaged file
         raise error(f"cannot read {path}: {reason(problem)}", "the file is damaged?") from None
+
+
+def load_tensors(path: Path, *keys: str) -> dict[str, torch.Tensor]:
+    """The tensors of a network by name: those under the first of `keys` that the file has, or the file itself.
+
+    Raises WeightsError for anything else.
+    """
+    content = load_pickled(path, WeightsError)
+    table = next((content[key] for key in keys if isinstance(content, Mapping) and key in content), content)
+    if not isinstance(table, Mapping) or not table or not all(map(is_plain, table.values())):
+        raise WeightsError(f"{path} is not a table of tensors", f"expected it bare, or under {' or '.join(keys)}")
+    return {str(name): tensor for name, tensor in table.items()}
+
+
+def names_in(content: object) -> Iterator[str]:
+    """The names of a checkpoint, those of the tables in it included."""
+    if isinstance(content, Mapping):
+        for name, value in content.items():
+            yield str(name)
+            yield from names_in(value)
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value is a dense tensor of numbers with memory of its own."""
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not (value.is_complex() or value.is_quantized)
+    )
 
 
 def _owned(tensor: torch.Tensor) -> torch.Tensor:

@@ -75,8 +75,9 @@ def train(
             "--arch",
             "--model",
             metavar=metavar(MODELS),
-            help="nmflowgan (flow and GAN: lite or paper, by --preset), awgn or heteroscedastic (Gaussian references, "
-            "fitted in one pass), or dncnn (a denoiser, to judge noise by).",
+            help="nmflowgan (flow and GAN: lite or paper, by --preset), another published noise model by its name, "
+            "awgn or heteroscedastic (Gaussian references, fitted in one pass), or dncnn (a denoiser, to judge noise "
+            "by).",
             show_default=True,
         ),
     ] = FAMILY,
@@ -118,14 +119,17 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            metavar=metavar(PRESETS), help="lite, or paper (31 M parameters; dncnn: 30 epochs).  [default: lite]"
+            metavar=metavar(PRESETS),
+            help="lite, or paper (nmflowgan: 31 M parameters; dncnn: 30 epochs).  [default: lite]",
         ),
     ] = "",
     flow_steps: Annotated[int | None, typer.Option(help="Steps of the flow (lite).  [default: the preset's]")] = None,
     spatial_steps: Annotated[
         int | None, typer.Option(help="Steps of the spatial network (lite).  [default: the preset's]")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps in all (paper, dncnn).  [default: the preset's]")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps in all (of all but lite of nmflowgan).  [default: the preset's]")
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="Patches a step.  [default: the preset's]")] = None,
     rendered: Annotated[
         Rendering | None,

@@ -162,12 +162,16 @@ def verify(
 
 @app.command("import", epilog=_examples("import NMFlowGAN.pth -o official.safetensors", "info official.safetensors"))
 def import_weights(
-    file: Annotated[Path, typer.Argument(help="A checkpoint (.pth) of the authors' code.")],
+    file: Annotated[
+        Path, typer.Argument(help="A checkpoint of the authors' code: of NM-FlowGAN, or another published noise model.")
+    ],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; ends in .safetensors.")],
     name: Annotated[str, typer.Option(help="Name of the weights.  [default: that of FILE]")] = "",
     data: Annotated[str, typer.Option(help="What it was trained on, as its maker says.  [default: not known]")] = "",
-    terms: Annotated[str, typer.Option(help="Terms of use, as its maker says.  [default: not known]")] = "",
+    terms: Annotated[
+        str, typer.Option(help="Terms of use, as its maker says.  [default: what is known of such files]")
+    ] = "",
     cameras: Annotated[
         str, typer.Option(help="Codes of the cameras that it was trained on, with commas.  [default: by its tables]")
     ] = "",

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from nmflowgan_cli.conditions import UNKNOWN_ISO, Condition, Vocabulary
 from nmflowgan_cli.errors import UsageError
+from nmflowgan_cli.randomness import USUAL
+from nmflowgan_cli.randomness import Draws as Draws
 from nmflowgan_cli.tiling import Geometry as Geometry
 
 if TYPE_CHECKING:
@@ -45,12 +47,17 @@ class Code(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """The random fields of a window, drawn outside of the model so that they depend on the picture alone."""
+    """The random numbers of a window, drawn outside of the model so that they depend on the picture alone.
+
+    How many there are, `NoiseModel.draws` says.
+    """
 
     latent: Tensor
     """(N, 3, H, W) standard normal."""
     uniform: Tensor
     """(N, 3, H, W) uniform in [0, 1): dequantisation of the clean picture."""
+    whole: Tensor = torch.empty(0)
+    """(N, K) standard normal, the same in every window of a picture; for models that have such draws."""
 
 
 Window = tuple[Tensor, Fields]
@@ -62,8 +69,8 @@ class NoiseModel(ABC):
 
     vocabulary: Vocabulary
     geometry: Geometry
-    uses_uniform: ClassVar[bool] = True
-    """Whether it looks at `Fields.uniform`; else that need not be drawn, and may come without channels."""
+    draws: Draws = USUAL
+    """What `Fields` has to hold for it."""
 
     has_density: ClassVar[bool] = False
     """Whether it can say how likely real noise is, by `nll`."""
@@ -84,8 +91,8 @@ class NoiseModel(ABC):
         """Noisy pictures, float32 counts, neither rounded nor clipped, shaped as `clean`.
 
         `clean`: (N, 3, H, W), float32 counts in [0, 255], RGB, any H and W from 1; counts of 16-bit pictures have
-        fractions. The upper left corner lies
-        at even coordinates of the picture (the Bayer phase). `fields`: of the same shape.
+        fractions. The upper left corner lies at even coordinates of the picture (the Bayer phase). `fields`: of the
+        same height and width.
         """
 
     def sample_deep(self, clean: Tensor, code: Code, fields: Fields, statistics: Any = None) -> Tensor:

@@ -41,7 +41,11 @@ class Architecture:
     options: frozenset[str] = NOISE
     """Options of `train`, by parameter, that mean something to it beside those of the data and the weights file."""
     importer: str = ""
-    """Reads checkpoints of its authors' code: from a path to tensors and header, WeightsError for any other file."""
+    """Reads checkpoints of its authors' code: from a path to tensors and header, WeightsError for a malformed one."""
+    layout: str = ""
+    """A regular expression for a name that those checkpoints hold, and those of no other architecture."""
+    remark: str = ""
+    """A limit that whoever makes noise by its weights is informed of; "" for none."""
 
 
 _GAUSSIAN = "nmflowgan_cli.models.gaussian:GaussianNoise"
@@ -63,6 +67,43 @@ ARCHITECTURES: dict[str, Architecture] = {
         learner="nmflowgan_cli.training.nmflowgan.paper:PaperLearner",
         options=NMFLOWGAN,
         importer="nmflowgan_cli.checkpoints.official:import_official",
+        layout="model_weight",
+    ),
+    "c2n": Architecture(
+        model="nmflowgan_cli.models.c2n:C2N",
+        title="[C2N](https://openaccess.thecvf.com/content/ICCV2021/html/Jang_C2N_Practical_Generative_Noise_Modeling_"
+        "for_Real-World_Denoising_ICCV_2021_paper.html), which knows no camera and no ISO",
+        recipes={"lite": "nmflowgan_cli.training.c2n:lite", "paper": "nmflowgan_cli.training.c2n:paper"},
+        learner="nmflowgan_cli.training.c2n:C2NLearner",
+        importer="nmflowgan_cli.checkpoints.c2n:import_c2n",
+        layout=r"(module\.)?ext_head\..*",
+        remark="C2N knows no camera and no ISO: all that it has learned get the same noise",
+    ),
+    "srgbflow": Architecture(
+        model="nmflowgan_cli.models.srgbflow:SRGBFlow",
+        title="[sRGBFlow](https://arxiv.org/abs/2206.00812)",
+        recipes={"lite": "nmflowgan_cli.training.srgbflow:lite", "paper": "nmflowgan_cli.training.srgbflow:paper"},
+        learner="nmflowgan_cli.training.srgbflow:SRGBFlowLearner",
+        importer="nmflowgan_cli.checkpoints.srgbflow:import_srgbflow",
+        layout=r"model\.\d+\._shift_and_log_scale\..*",
+    ),
+    "neca": Architecture(
+        model="nmflowgan_cli.models.neca:NeCA",
+        title="[NeCA](https://openaccess.thecvf.com/content/CVPR2023/html/Fu_sRGB_Real_Noise_Synthesizing_With_"
+        "Neighboring_Correlation-Aware_Noise_Model_CVPR_2023_paper.html)",
+        recipes={"lite": "nmflowgan_cli.training.neca:lite", "paper": "nmflowgan_cli.training.neca:paper"},
+        learner="nmflowgan_cli.training.neca:NeCALearner",
+        importer="nmflowgan_cli.checkpoints.neca:import_neca",
+        layout=r"linear\.0\.0\.weight|conv5\.weight|decoder_head\.0\.weight",
+        remark="NeCA sees camera and ISO through its level alone",
+    ),
+    "naflow": Architecture(
+        model="nmflowgan_cli.models.naflow:NAFlow",
+        title="[NAFlow](https://openreview.net/forum?id=2XBBumBGeP)",
+        recipes={"lite": "nmflowgan_cli.training.naflow:lite", "paper": "nmflowgan_cli.training.naflow:paper"},
+        learner="nmflowgan_cli.training.naflow:NAFlowLearner",
+        importer="nmflowgan_cli.checkpoints.naflow:import_naflow",
+        layout=r"(model\.)?(mean_shift_.*|flowUpsamplerNet\..*)",
     ),
     "awgn": Architecture(
         model=_GAUSSIAN,

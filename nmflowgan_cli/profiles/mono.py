@@ -18,7 +18,7 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import ProfileError
 from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.metrics.moments import FloatArray
-from nmflowgan_cli.models.base import WHITE, Code, Fields, Geometry, NoiseModel
+from nmflowgan_cli.models.base import WHITE, Code, Draws, Fields, Geometry, NoiseModel
 from nmflowgan_cli.profiles.blocks import planes
 from nmflowgan_cli.profiles.by_hand import by_hand
 from nmflowgan_cli.profiles.closed_form import BLOCK
@@ -50,7 +50,7 @@ def kernel(blur: float) -> FloatArray:
 class MonoNoise(NoiseModel):
     """Signal-dependent noise, the same in all channels, correlated as by a Gaussian blur."""
 
-    uses_uniform = False
+    draws = Draws(uniform=0)
 
     def __init__(self, profile: NoiseProfile) -> None:
         self.profile = profile

@@ -39,17 +39,16 @@ class _Source:
     rgb: Pixels
     fields: PictureFields
     device: torch.device
-    uniform: bool
-    """Whether the model wants uniform fields."""
 
     def window(self, boxes: list[tiling.Box]) -> Window:
         """Clean counts and fields of boxes of one shape, (N, 3, H, W) float32 on the device."""
-        latent = np.stack([self.fields.latent(box.top, box.left, box.height, box.width) for box in boxes])
-        uniform = latent[:, :0]
-        if self.uniform:
-            uniform = np.stack([self.fields.uniform(box.top, box.left, box.height, box.width) for box in boxes])
+        planes = (self.fields.latent, self.fields.uniform)
+        latent, uniform = (
+            np.stack([plane(box.top, box.left, box.height, box.width) for box in boxes]) for plane in planes
+        )
+        whole = torch.from_numpy(self.fields.whole()).to(self.device).expand(len(boxes), -1)
         clean = np.stack([self._clean(box) for box in boxes])
-        return self._tensor(clean), Fields(self._tensor(latent), self._tensor(uniform))
+        return self._tensor(clean), Fields(self._tensor(latent), self._tensor(uniform), whole)
 
     def _clean(self, box: tiling.Box) -> NDArray[Any]:
         """Counts (3, H, W), with fractions where the picture has 16 bits a channel."""
@@ -116,7 +115,7 @@ def synthesize(
     device = torch.device(device)
     usual_tile, usual_batch = DEFAULT_TILES[device.type]
     code = encode(model.vocabulary, [condition]).to(device)
-    source = _Source(rgb, PictureFields(key), device, model.uses_uniform)
+    source = _Source(rgb, PictureFields(key, model.draws), device)
     with nullcontext(lanes) if lanes else runtime.lanes(device) as shared, runtime.reproducible():
         run = _Run(model, source, code, precision, shared, progress)
         for tile_now, batch_now in _settings(tile or usual_tile, batch or usual_batch, device):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.models.base import Fields, NoiseModel, encode, to_counts
+from nmflowgan_cli.models.base import Draws, Fields, NoiseModel, encode, to_counts
 from nmflowgan_cli.tiling import Box, canvas, reflect_indices
 
 
@@ -19,10 +19,10 @@ def sample_whole(model: NoiseModel, clean: Tensor, conditions: Sequence[Conditio
     """
     height, width = clean.shape[-2:]
     place = canvas(height, width, model.geometry)
-    window, fields = _reflected(clean, place), _fields(keys, place, clean.device)
+    window, fields = _reflected(clean, place), _fields(keys, model.draws, place, clean.device)
     code = encode(model.vocabulary, conditions).to(clean.device)
     rows, columns = Box(0, 0, height, width).slices(place)
-    inside = Fields(*(field[..., rows, columns] for field in fields))
+    inside = Fields(fields.latent[..., rows, columns], fields.uniform[..., rows, columns], fields.whole)
     statistics = model.statistics(lambda: [(clean, inside)], code)
     noisy = model.sample(window, code, fields, statistics)[..., rows, columns]
     return to_counts(noisy)
@@ -36,10 +36,11 @@ def _reflected(clean: Tensor, place: Box) -> Tensor:
     return clean[..., rows[:, None], columns]
 
 
-def _fields(keys: Sequence[int], place: Box, device: torch.device) -> Fields:
-    """The random fields of each picture, from a generator of its own."""
-    shape = (3, place.height, place.width)
+def _fields(keys: Sequence[int], draws: Draws, place: Box, device: torch.device) -> Fields:
+    """The random numbers of each picture, from a generator of its own."""
+    side = (place.height, place.width)
+    kinds = ((torch.randn, (draws.latent, *side)), (torch.rand, (draws.uniform, *side)), (torch.randn, (draws.whole,)))
     generators = [torch.Generator(device).manual_seed(key % 2**63) for key in keys]
-    latent = torch.stack([torch.randn(shape, generator=generator, device=device) for generator in generators])
-    uniform = torch.stack([torch.rand(shape, generator=generator, device=device) for generator in generators])
-    return Fields(latent, uniform)
+    return Fields(
+        *(torch.stack([draw(shape, generator=one, device=device) for one in generators]) for draw, shape in kinds)
+    )

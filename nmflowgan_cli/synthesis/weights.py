@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.errors import NmflowganError, UsageError
 from nmflowgan_cli.files import write_whole
+from nmflowgan_cli.models.registry import of_header
 from nmflowgan_cli.notices import notice
 from nmflowgan_cli.synthesis.condition_choice import ANY, split
 
@@ -114,6 +115,9 @@ def find_weights(name: str | None, cameras: Sequence[str] = (), *, cache_dir: Pa
     found = Weights(header.name or path.stem, path, sha256(path), header.vocabulary, header.terms)
     if header.restricted:
         notice(f"terms of the weights {found.name}: {found.terms}")
+    row = of_header(header.architecture)
+    if row is not None and row.remark:
+        notice(f"{found.name}: {row.remark}")
     return found
 
 

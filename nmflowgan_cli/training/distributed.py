@@ -178,7 +178,7 @@ def share_batch_norms(model: nn.Module) -> None:
     if not _together():
         return
     for norm in model.modules():
-        if isinstance(norm, nn.BatchNorm1d):
+        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
             norm.register_forward_pre_hook(_whole_input)
             norm.register_forward_hook(_own_output)
 

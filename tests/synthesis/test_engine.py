@@ -10,7 +10,7 @@ from fakes import ConvolutionNoise, StatisticalNoise, photograph
 
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import ConditionError, NmflowganError, OutOfMemoryError, PictureError, UsageError
-from nmflowgan_cli.models.base import Code, Fields, encode
+from nmflowgan_cli.models.base import Code, Draws, Fields, encode
 from nmflowgan_cli.randomness import PictureFields, picture_key
 from nmflowgan_cli.runtime import lanes, resolve_device
 from nmflowgan_cli.synthesis.engine import synthesize
@@ -178,6 +178,6 @@ def test_a_model_that_does_without_the_uniform_field_makes_the_same_noise(monkey
     model, rgb = LatentNoise(), photograph(65, 70)
     both = synthesize(model, rgb, IP, KEY)
     assert model.channels == 3
-    monkeypatch.setattr(LatentNoise, "uses_uniform", False)
+    monkeypatch.setattr(LatentNoise, "draws", Draws(uniform=0))
     assert np.array_equal(synthesize(model, rgb, IP, KEY), both)
     assert model.channels == 0

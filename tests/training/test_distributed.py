@@ -23,7 +23,7 @@ from nmflowgan_cli.data.profiles import camera_profiles
 from nmflowgan_cli.data.simulate import Simulator
 from nmflowgan_cli.errors import TrainingError, UsageError
 from nmflowgan_cli.models.nmflowgan.paper import CodeNorm
-from nmflowgan_cli.training import distributed, state
+from nmflowgan_cli.training import distributed, srgbflow, state
 from nmflowgan_cli.training.loop import RunOptions
 from nmflowgan_cli.training.nmflowgan import recipe
 from nmflowgan_cli.training.run import train_model
@@ -59,7 +59,7 @@ class Mixture(MixedSource):
         return batch._replace(clean=batch.clean.double(), noisy=batch.noisy.double())
 
 
-def trained(run, chosen=RECIPE, *, resume=False, show=lambda step, metrics: None):
+def trained(run, chosen=RECIPE, name="lite", *, resume=False, show=lambda step, metrics: None):
     """The outcome of a training and the metrics of its steps, as this process has them."""
     torch.set_default_dtype(torch.float64)
     source, steps = Mixture(), []
@@ -68,7 +68,7 @@ def trained(run, chosen=RECIPE, *, resume=False, show=lambda step, metrics: None
         steps.append(metrics)
         show(step, metrics)
 
-    header = Header(architecture="lite", options={}, vocabulary=source.vocabulary(100), name="two")
+    header = Header(architecture=name, options={}, vocabulary=source.vocabulary(100), name="two")
     run.mkdir(exist_ok=True)
     options = RunOptions(run=run, device=CPU, log_every=1, resume=resume)
     with distributed.processes(CPU, batch=chosen.batch):
@@ -142,6 +142,16 @@ def test_two_processes_with_half_the_batch_follow_one(two, alone, tmp_path, reco
         assert ours == pytest.approx(theirs, rel=1e-9)
     logged = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in logged] == list(range(1, 41))
+
+
+def test_batch_norms_of_pictures_are_shared_too(two, tmp_path):
+    """sRGBFlow has them in its couplings, and CodeNorm in their codes."""
+    chosen = srgbflow.lite(steps=8, batch=4)
+    two.alone(trained, tmp_path / "alone", chosen, "srgbflow")
+    two.both(trained, tmp_path / "both", chosen, "srgbflow")
+    states = (torch.load(tmp_path / run / state.FILE, weights_only=True)["parts"]["model"] for run in ("alone", "both"))
+    ours, theirs = states
+    assert max((ours[name] - theirs[name]).abs().max().item() for name in ours) < 1e-10
 
 
 def interrupted(run):

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.models import bayer
-from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, refuse_unknown_parts
+from nmflowgan_cli.models.base import Draws, Fields, Geometry, NoiseModel, refuse_unknown_parts
 from nmflowgan_cli.models.extension import camera_mixtures, extended_inputs
 from nmflowgan_cli.models.flow import (
     LEVELS,
@@ -205,7 +205,7 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
     paper's chain.
     """
 
-    uses_uniform = False
+    draws = Draws(uniform=0)
     has_density = True
 
     def __init__(

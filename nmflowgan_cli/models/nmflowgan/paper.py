@@ -105,6 +105,20 @@ class StructureAware(ConditionalAffine):
         return log_scale, bias
 
 
+def extended_codes(model: nn.Module, before: Vocabulary, after: Vocabulary) -> dict[str, Tensor]:
+    """The state of a model whose code networks and tables are extended to more cameras and ISOs."""
+    cameras, isos = camera_mixtures(before, after), iso_mixtures(before, after)
+    state = dict(model.state_dict())
+    for name, module in model.named_modules():
+        if isinstance(module, CodeNet):
+            key = f"{name}.first.weight"
+            state[key] = extended_inputs(state[key], (isos, cameras))
+        elif isinstance(module, ConditionalLinear):
+            for key in (f"{name}.log_scale", f"{name}.bias"):
+                state[key] = extended_table(state[key], isos, cameras)
+    return state
+
+
 class Moments(NamedTuple):
     """Mean and variance of each feature over a whole picture, both (N, C, 1, 1)."""
 
@@ -246,16 +260,7 @@ class PaperNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
 
     def extended(self, vocabulary: Vocabulary) -> dict[str, Tensor]:
         """See NoiseModel."""
-        cameras, isos = camera_mixtures(self.vocabulary, vocabulary), iso_mixtures(self.vocabulary, vocabulary)
-        state = dict(self.state_dict())
-        for name, module in self.named_modules():
-            if isinstance(module, CodeNet):
-                key = f"{name}.first.weight"
-                state[key] = extended_inputs(state[key], (isos, cameras))
-            elif isinstance(module, ConditionalLinear):
-                for key in (f"{name}.log_scale", f"{name}.bias"):
-                    state[key] = extended_table(state[key], isos, cameras)
-        return state
+        return extended_codes(self, self.vocabulary, vocabulary)
 
     def flow_nll(self, noisy: Tensor, given: Given, uniform: Tensor) -> Tensor:
         """-ln p(noisy | clean, code) of the flow in nats, summed over each sample, of shape (N,). Paper section III-B.
