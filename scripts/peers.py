@@ -10,7 +10,6 @@ measured once, in processor time, and kept in plan.json. The train pairs teach, 
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -154,8 +153,14 @@ def cost(weights: str) -> dict[str, float]:
     noise.synthesize(clean, camera=camera, iso=vocabulary.trained_isos(camera)[0])
     return {
         "seconds": (time.perf_counter() - began) / (MEGAPIXEL / 1000) ** 2,
-        "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "mebibytes": peak_mebibytes(),
     }
+
+
+def peak_mebibytes() -> float:
+    """The most memory that this program has held; what getrusage has is also that of the process which started it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def evaluated(this: Comparison, name: str) -> list[dict[str, Any]]:
