@@ -24,8 +24,8 @@ class Given(NamedTuple):
     clean: Tensor
     """(N, 3, H, W) clean picture in the flow domain (counts / 256)."""
     code: Code
-    place: Tensor
-    """(N, F, H, W) features of the place of each pixel, see nmflowgan/rendering.py; F may be 0."""
+    features: Tensor
+    """(N, F, H, W) features of each pixel, see `pixel_features` of nmflowgan/lite.py; F may be 0."""
 
 
 class Bijection(nn.Module):

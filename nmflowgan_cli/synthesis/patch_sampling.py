@@ -1,13 +1,14 @@
 """Synthesis of batches of small pictures, each in one piece: for data loaders and trainings."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.models.base import Fields, NoiseModel, encode, to_counts
-from nmflowgan_cli.tiling import Box, canvas, reflect_indices
+from nmflowgan_cli.models.base import Code, Fields, NoiseModel, Window, encode, to_counts
+from nmflowgan_cli.tiling import Box, canvas, patch_geometry, reflect_indices
 
 
 @torch.no_grad()
@@ -18,28 +19,45 @@ def sample_whole(model: NoiseModel, clean: Tensor, conditions: Sequence[Conditio
     The CPU and CUDA draw different numbers. Raises ConditionError for a condition that the model does not know.
     """
     height, width = clean.shape[-2:]
-    place = canvas(height, width, model.geometry)
-    window, fields = _reflected(clean, place), _fields(keys, place, clean.device)
+    place = canvas(height, width, patch_geometry(model.geometry))
+    window = _reflected(clean, place)
     code = encode(model.vocabulary, conditions).to(clean.device)
     rows, columns = Box(0, 0, height, width).slices(place)
-    inside = Fields(*(field[..., rows, columns] for field in fields))
-    statistics = model.statistics(lambda: [(clean, inside)], code)
-    noisy = model.sample(window, code, fields, statistics)[..., rows, columns]
+    noisy = torch.empty_like(clean)
+    for part in _parts(len(clean), clean.device):
+        fields = _fields(keys[part], place, clean.device, uniform=model.uses_uniform)
+        inside = Fields(*(field[..., rows, columns] for field in fields))
+        of_part = Code(*(field[part] for field in code))
+        statistics = model.statistics(partial(_only, (clean[part], inside)), of_part)
+        noisy[part] = model.sample(window[part], of_part, fields, statistics)[..., rows, columns]
     return to_counts(noisy)
 
 
+def _parts(count: int, device: torch.device) -> list[slice]:
+    """Pictures that go through the model together: on the CPU single ones, whose activations stay in the caches and
+    whose last bit the rest of a batch would change."""
+    step = 1 if device.type == "cpu" else count
+    return [slice(start, start + step) for start in range(0, count, step)]
+
+
+def _only(window: Window) -> list[Window]:
+    return [window]
+
+
 def _reflected(clean: Tensor, place: Box) -> Tensor:
-    """The pictures on their canvas, reflected at their borders."""
+    """The pictures on their canvas, reflected at their borders; channels last."""
     height, width = clean.shape[-2:]
     rows = torch.from_numpy(reflect_indices(place.top, place.bottom, height)).to(clean.device)
     columns = torch.from_numpy(reflect_indices(place.left, place.right, width)).to(clean.device)
-    return clean[..., rows[:, None], columns]
+    return clean[..., rows[:, None], columns].contiguous(memory_format=torch.channels_last)
 
 
-def _fields(keys: Sequence[int], place: Box, device: torch.device) -> Fields:
-    """The random fields of each picture, from a generator of its own."""
+def _fields(keys: Sequence[int], place: Box, device: torch.device, *, uniform: bool) -> Fields:
+    """The random fields of each picture, from a generator of its own; channels last."""
     shape = (3, place.height, place.width)
     generators = [torch.Generator(device).manual_seed(key % 2**63) for key in keys]
     latent = torch.stack([torch.randn(shape, generator=generator, device=device) for generator in generators])
-    uniform = torch.stack([torch.rand(shape, generator=generator, device=device) for generator in generators])
-    return Fields(latent, uniform)
+    latent = latent.contiguous(memory_format=torch.channels_last)
+    if not uniform:
+        return Fields(latent, latent[:, :0])
+    return Fields(latent, torch.stack([torch.rand(shape, generator=one, device=device) for one in generators]))

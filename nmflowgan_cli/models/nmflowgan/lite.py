@@ -14,7 +14,6 @@ What differs from `paper`, and why:
 
 import math
 from collections.abc import Callable, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from torch.nn import functional
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, refuse_unknown_parts
+from nmflowgan_cli.models.convolution import convolve
 from nmflowgan_cli.models.extension import camera_mixtures, extended_inputs
 from nmflowgan_cli.models.flow import (
     LEVELS,
@@ -65,6 +65,11 @@ class LinearLight(Bijection):
         return (WHITE * srgb + 0.5) / LEVELS
 
 
+EDGE = 4
+"""Pixels around a patch from which on its outermost rows are like any other: their standard deviation within .1 % of
+that with the whole receptive field around, their correlations within .001. Without any they are 3 % and .04 off."""
+
+
 class CodeNet(nn.Module):
     """Camera and ISO as a few features: ISO as a smooth number, apart for each camera."""
 
@@ -93,10 +98,12 @@ PIXELS_AT_ONCE = 8192
 """Point-wise networks take strips of a picture, whose activations stay in the caches: three times as fast."""
 
 
-def _level_features(clean: Tensor) -> Tensor:
-    """(N, 6, H, W): the clean level, and its logarithm, in which noise of the dark is smooth."""
+def pixel_features(clean: Tensor, place: Tensor) -> Tensor:
+    """What a point-wise layer sees of a pixel, (N, 6 + F, H, W): its clean level, the logarithm of that, in which noise
+    of the dark is smooth, and its place (N, F, H, W)."""
     srgb = _srgb(clean)
-    return torch.cat([2 * srgb - 1, (srgb + DARKEST).log() / 2 + 1], 1)
+    features = torch.cat([2 * srgb - 1, (srgb + DARKEST).log() / 2 + 1, place], 1)
+    return features.contiguous(memory_format=torch.channels_last)
 
 
 class Conditioner(nn.Module):
@@ -120,22 +127,35 @@ class Conditioner(nn.Module):
     def forward(self, given: Given) -> Tensor:
         """(N, outputs, H, W)."""
         code = self.code_net(given.code)
+        first, *middle, last = (layer for layer in self.layers if isinstance(layer, nn.Conv2d))
+        of_pixels, of_code = first.weight.split([given.features.shape[1], code.shape[1]], 1)
+        # The code is the same for all pixels, so its share of the first layer is a bias.
+        bias = functional.linear(code, of_code.flatten(1), first.bias)
 
-        def first(clean: Tensor, place: Tensor) -> Tensor:
-            return self._first(clean, place, code)
+        def hidden(features: Tensor) -> Tensor:
+            return _biased(features, of_pixels, bias)
+
+        def rest(x: Tensor) -> Tensor:
+            for layer in middle:
+                x = convolve(x, layer.weight, layer.bias, relu=True)
+            return x
 
         if self.pointwise:
-            return _in_strips(lambda clean, place: self.layers[1:](first(clean, place)), given.clean, given.place)
-        hidden = self.layers[1:-1](_in_strips(first, given.clean, given.place))
-        return _in_strips(self.layers[-1], hidden)
+            return _in_strips(lambda features: _last(rest(hidden(features)), last), given.features)
+        return _in_strips(lambda x: _last(x, last), rest(_in_strips(hidden, given.features)))
 
-    def _first(self, clean: Tensor, place: Tensor, code: Tensor) -> Tensor:
-        """The first layer on [level, place, code]. The code is the same for all pixels, so its share is a bias."""
-        pixels = torch.cat([_level_features(clean), place], 1)
-        first = cast(nn.Conv2d, self.layers[0])
-        of_pixels, of_code = first.weight.split([pixels.shape[1], code.shape[1]], 1)
-        bias = functional.linear(code, of_code.flatten(1), first.bias)
-        return functional.conv2d(pixels, of_pixels) + bias[:, :, None, None]
+
+def _biased(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The first layer: ReLU of a 1x1 convolution with a bias (N, outputs) of each sample's own."""
+    if len(bias) == 1:
+        return convolve(features, weight, bias[0], relu=True)
+    return functional.relu_(convolve(features, weight) + bias[:, :, None, None])
+
+
+def _last(x: Tensor, layer: nn.Conv2d) -> Tensor:
+    if layer.out_channels < 4:
+        return layer(x.contiguous())
+    return convolve(x, layer.weight, layer.bias)
 
 
 def _in_strips(pointwise: Callable[..., Tensor], *pictures: Tensor) -> Tensor:
@@ -241,7 +261,7 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
     def given(self, clean: Tensor, code: Code, phase: Tensor | None = None) -> Given:
         """What the layers condition on. `phase`: (N,) of the upper left pixel, 0 by default; blocks begin there."""
         middle = dequantise(clean, torch.full_like(clean, 0.5))
-        return Given(middle, code, rendering.place(self.rendering, middle, phase))
+        return Given(middle, code, pixel_features(middle, rendering.place(self.rendering, middle, phase)))
 
     def context(self, given: Given) -> Tensor:
         """What spatial network and critic see beside the noise: the clean picture, folded as the noise is, and the
@@ -249,7 +269,8 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
         clean = bayer.fold(reflect_to_multiple(given.clean, bayer.CELL))
         if self.rendering == "plain":
             return clean
-        return torch.cat([clean, functional.max_pool2d(given.place, bayer.CELL, ceil_mode=True)], 1)
+        place = functional.max_pool2d(given.features[:, LEVEL_FEATURES:], bayer.CELL, ceil_mode=True)
+        return torch.cat([clean, place], 1).contiguous()  # not channels last: the bits of earlier pictures
 
     def nll(self, clean: Tensor, noisy: Tensor, code: Code, fields: Fields) -> Tensor:
         """See NoiseModel; that of the likeliest Bayer phase, which real patches do not tell."""
@@ -309,4 +330,4 @@ def _geometry(levels: int, convolutions: int, rendered: Rendering) -> Geometry:
     multiple = math.lcm(bayer.CELL * 2 ** (levels - 1), rendering.PERIOD[rendered])
     reach = rendering.REACH[rendered] + max(spatial.reach(levels), convolutions)
     context = -(-reach // multiple) * multiple
-    return Geometry(multiple, context, context)
+    return Geometry(multiple, context, context, patch_border=-(-EDGE // multiple) * multiple)
