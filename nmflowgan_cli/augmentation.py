@@ -15,7 +15,7 @@ from nmflowgan_cli.errors import PictureError
 from nmflowgan_cli.imaging import luma
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
-from nmflowgan_cli.runtime import resolve_device
+from nmflowgan_cli.runtime import keep_freed_memory, resolve_device
 from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.noise_choice import NoiseChoice
 from nmflowgan_cli.synthesis.patch_sampling import sample_whole
@@ -122,6 +122,7 @@ class AddCameraNoise:
 
     def _model(self, device: torch.device) -> NoiseModel:
         if device not in self._models:
+            keep_freed_memory()
             self._models[device] = self.weights.load().to(device)
         return self._models[device]
 

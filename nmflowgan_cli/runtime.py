@@ -1,6 +1,8 @@
 """Device, precision and determinism: the global settings of torch, set and restored."""
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -10,6 +12,8 @@ import torch
 from nmflowgan_cli import interruption
 from nmflowgan_cli.errors import UsageError
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Options of glibc's `mallopt`, as in its malloc.h."""
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -43,6 +47,16 @@ def precision_context(precision: str, device: torch.device) -> AbstractContextMa
     return torch.autocast(device.type, getattr(torch, precision))
 
 
+def keep_freed_memory() -> None:
+    """Make glibc keep up to 256 MiB of what tensors free; elsewhere nothing.
+
+    By default it gives the memory of every large tensor back, and a third of a tile's time goes into fetching it anew.
+    """
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        mallopt(M_TRIM_THRESHOLD, 256 * 2**20)
+        mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
+
+
 def reproducible() -> AbstractContextManager[None]:
     """CUDA convolutions take the same algorithm whenever they meet the same shape, and keep all bits of float32."""
     cudnn = torch.backends.cudnn
@@ -57,6 +71,7 @@ def lanes(device: torch.device | str, count: int | None = None) -> Iterator[Exec
     so results are the same whatever the number of cores. Waiting work is dropped when the context is left, and work
     that has begun is not waited for after a signal.
     """
+    keep_freed_memory()
     before = torch.get_num_threads()
     count = count or (before if torch.device(device).type == "cpu" else 1)
     pool = ThreadPoolExecutor(count, "lane", initializer=torch.set_num_threads, initargs=(1,))

@@ -10,6 +10,9 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.models.base import Code, Fields, NoiseModel, Window, encode, to_counts
 from nmflowgan_cli.tiling import Box, canvas, patch_geometry, reflect_indices
 
+PIXELS_AT_ONCE = 2**16
+"""Pixels of a batch that go through a model together on the CPU."""
+
 
 @torch.no_grad()
 def sample_whole(model: NoiseModel, clean: Tensor, conditions: Sequence[Condition], keys: Sequence[int]) -> Tensor:
@@ -24,7 +27,7 @@ def sample_whole(model: NoiseModel, clean: Tensor, conditions: Sequence[Conditio
     code = encode(model.vocabulary, conditions).to(clean.device)
     rows, columns = Box(0, 0, height, width).slices(place)
     noisy = torch.empty_like(clean)
-    for part in _parts(len(clean), clean.device):
+    for part in _parts(window):
         fields = _fields(keys[part], place, clean.device, uniform=model.uses_uniform)
         inside = Fields(*(field[..., rows, columns] for field in fields))
         of_part = Code(*(field[part] for field in code))
@@ -33,10 +36,10 @@ def sample_whole(model: NoiseModel, clean: Tensor, conditions: Sequence[Conditio
     return to_counts(noisy)
 
 
-def _parts(count: int, device: torch.device) -> list[slice]:
-    """Pictures that go through the model together: on the CPU single ones, whose activations stay in the caches and
-    whose last bit the rest of a batch would change."""
-    step = 1 if device.type == "cpu" else count
+def _parts(window: Tensor) -> list[slice]:
+    """The pictures of a batch that go through the model together; on the CPU few enough for the caches."""
+    count, _, height, width = window.shape
+    step = max(1, PIXELS_AT_ONCE // (height * width)) if window.device.type == "cpu" else count
     return [slice(start, start + step) for start in range(0, count, step)]
 
 

@@ -82,7 +82,14 @@ class CodeNet(nn.Module):
     def forward(self, code: Code) -> Tensor:
         """(N, features)."""
         stops = code.log_iso[:, None] / 3 - 1
-        return self.layers(torch.cat([code.camera, code.camera * stops, stops, stops.square()], 1))
+        return by_row(self.layers, torch.cat([code.camera, code.camera * stops, stops, stops.square()], 1))
+
+
+def by_row(layer: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """`layer` of (N, features); without gradients row by row, as the last bit of a row depends on their number."""
+    if torch.is_grad_enabled() or len(rows) == 1:
+        return layer(rows)
+    return torch.cat([layer(row) for row in rows.split(1)])
 
 
 def _zero_last(network: nn.Sequential) -> nn.Sequential:
@@ -130,7 +137,8 @@ class Conditioner(nn.Module):
         first, *middle, last = (layer for layer in self.layers if isinstance(layer, nn.Conv2d))
         of_pixels, of_code = first.weight.split([given.features.shape[1], code.shape[1]], 1)
         # The code is the same for all pixels, so its share of the first layer is a bias.
-        bias = functional.linear(code, of_code.flatten(1), first.bias)
+        of_code = of_code.flatten(1)
+        bias = by_row(lambda row: functional.linear(row, of_code, first.bias), code)
 
         def hidden(features: Tensor) -> Tensor:
             return _biased(features, of_pixels, bias)
