@@ -87,7 +87,7 @@ class ConditionalAffine(Bijection):
 
     def inverse(self, z: Tensor, given: Given) -> Tensor:
         log_scale, bias = self.coefficients(given)
-        return (z - bias) * (-log_scale).exp()
+        return (z - bias) * (-log_scale).exp_()
 
 
 def dequantise(counts: Tensor, uniform: Tensor) -> Tensor:

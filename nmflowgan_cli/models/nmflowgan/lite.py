@@ -22,7 +22,7 @@ from torch.nn import functional
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, refuse_unknown_parts
-from nmflowgan_cli.models.convolution import convolve
+from nmflowgan_cli.models.convolution import convolve, pointwise
 from nmflowgan_cli.models.extension import camera_mixtures, extended_inputs
 from nmflowgan_cli.models.flow import (
     LEVELS,
@@ -86,10 +86,14 @@ class CodeNet(nn.Module):
 
 
 def by_row(layer: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """`layer` of (N, features); without gradients row by row, as the last bit of a row depends on their number."""
-    if torch.is_grad_enabled() or len(rows) == 1:
-        return layer(rows)
-    return torch.cat([layer(row) for row in rows.split(1)])
+    """`layer` of (N, features); without gradients row by row, as the last bit of a row depends on their number.
+
+    On the CPU never in bfloat16: what holds for all pixels would be off by a percent.
+    """
+    with torch.autocast("cpu", enabled=False):
+        if torch.is_grad_enabled() or len(rows) == 1:
+            return layer(rows)
+        return torch.cat([layer(row) for row in rows.split(1)])
 
 
 def _zero_last(network: nn.Sequential) -> nn.Sequential:
@@ -136,42 +140,44 @@ class Conditioner(nn.Module):
         code = self.code_net(given.code)
         first, *middle, last = (layer for layer in self.layers if isinstance(layer, nn.Conv2d))
         of_pixels, of_code = first.weight.split([given.features.shape[1], code.shape[1]], 1)
-        # The code is the same for all pixels, so its share of the first layer is a bias.
-        of_code = of_code.flatten(1)
-        bias = by_row(lambda row: functional.linear(row, of_code, first.bias), code)
+        of_pixels, of_code = of_pixels.contiguous(), of_code.flatten(1)
+        # The code is the same for all pixels of a sample, so its share of the first layer is a bias.
+        biases = by_row(lambda row: functional.linear(row, of_code, first.bias), code)
 
-        def hidden(features: Tensor) -> Tensor:
-            return _biased(features, of_pixels, bias)
+        def begin(features: Tensor, sample: int) -> Tensor:
+            return pointwise(features, of_pixels, biases[sample], relu=True)
 
-        def rest(x: Tensor) -> Tensor:
+        def proceed(x: Tensor) -> Tensor:
             for layer in middle:
-                x = convolve(x, layer.weight, layer.bias, relu=True)
+                x = convolve(layer, x, relu=True)
             return x
 
+        def end(x: Tensor, sample: int) -> Tensor:
+            return _last(x, last)
+
         if self.pointwise:
-            return _in_strips(lambda features: _last(rest(hidden(features)), last), given.features)
-        return _in_strips(lambda x: _last(x, last), rest(_in_strips(hidden, given.features)))
-
-
-def _biased(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """The first layer: ReLU of a 1x1 convolution with a bias (N, outputs) of each sample's own."""
-    if len(bias) == 1:
-        return convolve(features, weight, bias[0], relu=True)
-    return functional.relu_(convolve(features, weight) + bias[:, :, None, None])
+            return _in_strips(lambda x, sample: end(proceed(begin(x, sample)), sample), given.features)
+        return _in_strips(end, proceed(_in_strips(begin, given.features)))
 
 
 def _last(x: Tensor, layer: nn.Conv2d) -> Tensor:
-    if layer.out_channels < 4:
-        return layer(x.contiguous())
-    return convolve(x, layer.weight, layer.bias)
+    """The last layer; with so few outputs torch adds up in another order, which pictures made before have."""
+    few = layer.out_channels < 4 and x.dtype == torch.float32
+    return layer(x.contiguous()) if few else convolve(layer, x)
 
 
-def _in_strips(pointwise: Callable[..., Tensor], *pictures: Tensor) -> Tensor:
-    """`pointwise` of pictures (N, C, H, W), some rows at a time."""
-    samples, _, _, width = pictures[0].shape
-    rows = max(1, PIXELS_AT_ONCE // (samples * width))
-    strips = zip(*(picture.split(rows, 2) for picture in pictures), strict=True)
-    return torch.cat([pointwise(*parts) for parts in strips], 2)
+def _in_strips(work: Callable[[Tensor, int], Tensor], pictures: Tensor) -> Tensor:
+    """Point-wise `work` on pictures (N, C, H, W), some rows of one sample at a time; it also gets the number of the sample."""
+    rows = max(1, PIXELS_AT_ONCE // pictures.shape[3])
+    samples = [
+        _joined([work(strip, number) for strip in sample.split(rows, 2)], 2)
+        for number, sample in enumerate(pictures.split(1))
+    ]
+    return _joined(samples, 0)
+
+
+def _joined(parts: list[Tensor], dim: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
 
 
 class ConditionalLinear(ConditionalAffine):

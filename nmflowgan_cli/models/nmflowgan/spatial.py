@@ -34,7 +34,7 @@ class SpatialNetwork(nn.Module):
         """(N, 3, H, W), H and W from 1, with a red site at the upper left; `context`: (N, channels, H / 2, W / 2)."""
         height, width = x.shape[-2:]
         folded = bayer.fold(reflect_to_multiple(x, bayer.CELL))
-        return bayer.unfold(self.unet(folded, context) + convolve(folded, self.filter.weight))[..., :height, :width]
+        return bayer.unfold(self.unet(folded, context) + convolve(self.filter, folded))[..., :height, :width]
 
 
 class Unchanged(nn.Module):

@@ -40,7 +40,7 @@ class ConvolutionPair(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in (self.first, self.second):
-            x = convolve(x, layer.weight, layer.bias, relu=True)
+            x = convolve(layer, x, relu=True)
         return self.dropout(x)
 
 
@@ -97,4 +97,4 @@ class UNet(nn.Module):
             skips.append(x)
         for block, skip in zip(self.up, reversed(skips[:-1]), strict=True):
             x = block(x, skip)
-        return convolve(x, self.last.weight, self.last.bias)
+        return convolve(self.last, x)
