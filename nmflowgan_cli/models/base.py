@@ -68,6 +68,9 @@ class NoiseModel(ABC):
     has_density: ClassVar[bool] = False
     """Whether it can say how likely real noise is, by `nll`."""
 
+    batches_keep_bits: ClassVar[bool] = False
+    """Whether on the CPU the last bit of a sample does not depend on the rest of its batch."""
+
     @abstractmethod
     def to(self, device: torch.device | str) -> "NoiseModel":
         """The model with its tensors on `device`."""

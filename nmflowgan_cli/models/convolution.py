@@ -16,6 +16,9 @@ PACKED = torch.ops.mkldnn._reorder_convolution_weight
 TYPES = (torch.float32, torch.bfloat16)
 """Types that the fused convolution computes in."""
 
+FEW = 4
+"""Fewer outputs torch adds up in another order than oneDNN: in float32 they keep the bits of torch."""
+
 
 class _Weights(NamedTuple):
     """Weights in the layout of oneDNN, and the state of the layer that they were packed from."""
@@ -33,9 +36,10 @@ def convolve(layer: nn.Conv2d, x: Tensor, *, relu: bool = False) -> Tensor:
 
     Under autocast in its type. Fused for pictures that are channels last, on the CPU, where no gradients are wanted.
     """
-    if not _fusable(x):
+    exact = layer.out_channels < FEW and computing_type(x) == torch.float32
+    if exact or not _fusable(x):
         return _activated(layer(x), relu)
-    weights = _weights(layer, _type(x), x.shape)
+    weights = _weights(layer, computing_type(x), x.shape)
     return _fused(x, weights.weight, weights.bias, layer.kernel_size[0], relu)
 
 
@@ -43,12 +47,12 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor, *, relu: bool = False) ->
     """As `convolve`, a 1x1 convolution by `weight` (outputs, C, 1, 1) and `bias` (outputs,)."""
     if not _fusable(x):
         return _activated(functional.conv2d(x, weight, bias), relu)
-    return _fused(x, weight.to(_type(x)), bias.to(_type(x)), 1, relu)
+    return _fused(x, weight.to(computing_type(x)), bias.to(computing_type(x)), 1, relu)
 
 
 def _fused(x: Tensor, weight: Tensor, bias: Tensor | None, kernel: int, relu: bool) -> Tensor:
     pad, activation = [kernel // 2] * 2, "relu" if relu else "none"
-    return FUSED(x.to(_type(x)), weight, bias, pad, [1, 1], [1, 1], 1, activation, [], "")
+    return FUSED(x.to(computing_type(x)), weight, bias, pad, [1, 1], [1, 1], 1, activation, [], "")
 
 
 def _activated(y: Tensor, relu: bool) -> Tensor:
@@ -57,11 +61,12 @@ def _activated(y: Tensor, relu: bool) -> Tensor:
 
 def _fusable(x: Tensor) -> bool:
     usable = x.device.type == "cpu" and torch.backends.mkldnn.is_available() and not torch.is_grad_enabled()
-    return usable and _type(x) in TYPES and x.is_contiguous(memory_format=torch.channels_last)
+    return usable and computing_type(x) in TYPES and x.is_contiguous(memory_format=torch.channels_last)
 
 
-def _type(x: Tensor) -> torch.dtype:
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+def computing_type(x: Tensor) -> torch.dtype:
+    """The type that convolutions of `x` compute in on the CPU: that of autocast, or its own."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") and x.device.type == "cpu" else x.dtype
 
 
 def _weights(layer: nn.Conv2d, dtype: torch.dtype, shape: torch.Size) -> _Weights:

@@ -7,6 +7,7 @@ Paper: Han & Yu, "NM-FlowGAN", sections III-B and III-C, https://arxiv.org/abs/2
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import torch
@@ -88,6 +89,17 @@ class ConditionalAffine(Bijection):
     def inverse(self, z: Tensor, given: Given) -> Tensor:
         log_scale, bias = self.coefficients(given)
         return (z - bias) * (-log_scale).exp_()
+
+
+def by_row(layer: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """`layer` of (N, features); without gradients row by row, as the last bit of a row depends on their number.
+
+    On the CPU never in bfloat16: what holds for all pixels would be off by a percent.
+    """
+    with torch.autocast("cpu", enabled=False):
+        if torch.is_grad_enabled() or len(rows) == 1:
+            return layer(rows)
+        return torch.cat([layer(row) for row in rows.split(1)])
 
 
 def dequantise(counts: Tensor, uniform: Tensor) -> Tensor:

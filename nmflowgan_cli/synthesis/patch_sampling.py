@@ -27,7 +27,7 @@ def sample_whole(model: NoiseModel, clean: Tensor, conditions: Sequence[Conditio
     code = encode(model.vocabulary, conditions).to(clean.device)
     rows, columns = Box(0, 0, height, width).slices(place)
     noisy = torch.empty_like(clean)
-    for part in _parts(window):
+    for part in _parts(model, window):
         fields = _fields(keys[part], place, clean.device, uniform=model.uses_uniform)
         inside = Fields(*(field[..., rows, columns] for field in fields))
         of_part = Code(*(field[part] for field in code))
@@ -36,10 +36,12 @@ def sample_whole(model: NoiseModel, clean: Tensor, conditions: Sequence[Conditio
     return to_counts(noisy)
 
 
-def _parts(window: Tensor) -> list[slice]:
+def _parts(model: NoiseModel, window: Tensor) -> list[slice]:
     """The pictures of a batch that go through the model together; on the CPU few enough for the caches."""
     count, _, height, width = window.shape
-    step = max(1, PIXELS_AT_ONCE // (height * width)) if window.device.type == "cpu" else count
+    step = count
+    if window.device.type == "cpu":
+        step = max(1, PIXELS_AT_ONCE // (height * width)) if model.batches_keep_bits else 1
     return [slice(start, start + step) for start in range(0, count, step)]
 
 

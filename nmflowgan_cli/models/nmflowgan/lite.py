@@ -22,7 +22,7 @@ from torch.nn import functional
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.models import bayer
 from nmflowgan_cli.models.base import Fields, Geometry, NoiseModel, refuse_unknown_parts
-from nmflowgan_cli.models.convolution import convolve, pointwise
+from nmflowgan_cli.models.convolution import FEW, computing_type, convolve, pointwise
 from nmflowgan_cli.models.extension import camera_mixtures, extended_inputs
 from nmflowgan_cli.models.flow import (
     LEVELS,
@@ -31,6 +31,7 @@ from nmflowgan_cli.models.flow import (
     Code,
     ConditionalAffine,
     Given,
+    by_row,
     dequantise,
     likelihood,
 )
@@ -85,17 +86,6 @@ class CodeNet(nn.Module):
         return by_row(self.layers, torch.cat([code.camera, code.camera * stops, stops, stops.square()], 1))
 
 
-def by_row(layer: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """`layer` of (N, features); without gradients row by row, as the last bit of a row depends on their number.
-
-    On the CPU never in bfloat16: what holds for all pixels would be off by a percent.
-    """
-    with torch.autocast("cpu", enabled=False):
-        if torch.is_grad_enabled() or len(rows) == 1:
-            return layer(rows)
-        return torch.cat([layer(row) for row in rows.split(1)])
-
-
 def _zero_last(network: nn.Sequential) -> nn.Sequential:
     """The network with its last layer at zero, so that a layer of the flow starts as the identity."""
     last = network[-1]
@@ -114,7 +104,7 @@ def pixel_features(clean: Tensor, place: Tensor) -> Tensor:
     of the dark is smooth, and its place (N, F, H, W)."""
     srgb = _srgb(clean)
     features = torch.cat([2 * srgb - 1, (srgb + DARKEST).log() / 2 + 1, place], 1)
-    return features.contiguous(memory_format=torch.channels_last)
+    return features.to(computing_type(clean), memory_format=torch.channels_last)
 
 
 class Conditioner(nn.Module):
@@ -161,9 +151,9 @@ class Conditioner(nn.Module):
 
 
 def _last(x: Tensor, layer: nn.Conv2d) -> Tensor:
-    """The last layer; with so few outputs torch adds up in another order, which pictures made before have."""
-    few = layer.out_channels < 4 and x.dtype == torch.float32
-    return layer(x.contiguous()) if few else convolve(layer, x)
+    """The last layer; of few outputs by the sums of torch, whose order is another one where x is channels last."""
+    few = layer.out_channels < FEW and computing_type(x) == torch.float32
+    return convolve(layer, x.contiguous() if few else x)
 
 
 def _in_strips(work: Callable[[Tensor, int], Tensor], pictures: Tensor) -> Tensor:
@@ -241,6 +231,7 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
 
     uses_uniform = False
     has_density = True
+    batches_keep_bits = True
 
     def __init__(
         self,
