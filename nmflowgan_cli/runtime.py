@@ -41,20 +41,22 @@ def resolve_device(name: str = "auto") -> torch.device:
 
 
 def precision_context(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Autocast of the convolutions to `precision`, see `resolve_precision`; "float32" leaves everything as it is."""
+    """Autocast of the convolutions to a `precision` as from `resolve_precision`; float32 leaves everything as it is."""
     name = resolve_precision(precision, device)
     return nullcontext() if name == "float32" else torch.autocast(device.type, getattr(torch, name))
 
 
-def resolve_precision(precision: str, device: torch.device) -> str:
+def resolve_precision(precision: str, device: torch.device, *, bears_bfloat16: bool = False) -> str:
     """The floating point type that `precision` means on `device`: "auto" is float32, "fast" what is faster there.
+
+    `bears_bfloat16`: of the model, without which "fast" is float32.
 
     Raises UsageError for a name that is not in PRECISIONS.
     """
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision {precision!r}", f"one of {', '.join(PRECISIONS)}")
     if precision == "fast":
-        return "bfloat16" if device.type == "cuda" or bfloat16_pays() else "float32"
+        return "bfloat16" if bears_bfloat16 and (device.type == "cuda" or bfloat16_pays()) else "float32"
     return "float32" if precision == "auto" else precision
 
 
@@ -62,7 +64,9 @@ def resolve_precision(precision: str, device: torch.device) -> str:
 def bfloat16_pays() -> bool:
     """Whether convolutions in bfloat16 are faster on this processor, by the shortest of some runs in each type."""
     with torch.inference_mode():
-        seconds = {dtype: min(_convolution_seconds(dtype) for _ in range(6)) for dtype in (torch.float32, torch.bfloat16)}
+        seconds = {
+            dtype: min(_convolution_seconds(dtype) for _ in range(6)) for dtype in (torch.float32, torch.bfloat16)
+        }
     return seconds[torch.bfloat16] < PAYS * seconds[torch.float32]
 
 

@@ -38,24 +38,24 @@ def convolve(layer: nn.Conv2d, x: Tensor, *, relu: bool = False) -> Tensor:
     """
     exact = layer.out_channels < FEW and computing_type(x) == torch.float32
     if exact or not _fusable(x):
-        return _activated(layer(x), relu)
+        return _activated(layer(x), relu=relu)
     weights = _weights(layer, computing_type(x), x.shape)
-    return _fused(x, weights.weight, weights.bias, layer.kernel_size[0], relu)
+    return _fused(x, weights.weight, weights.bias, layer.kernel_size[0], relu=relu)
 
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor, *, relu: bool = False) -> Tensor:
     """As `convolve`, a 1x1 convolution by `weight` (outputs, C, 1, 1) and `bias` (outputs,)."""
     if not _fusable(x):
-        return _activated(functional.conv2d(x, weight, bias), relu)
-    return _fused(x, weight.to(computing_type(x)), bias.to(computing_type(x)), 1, relu)
+        return _activated(functional.conv2d(x, weight, bias), relu=relu)
+    return _fused(x, weight.to(computing_type(x)), bias.to(computing_type(x)), 1, relu=relu)
 
 
-def _fused(x: Tensor, weight: Tensor, bias: Tensor | None, kernel: int, relu: bool) -> Tensor:
+def _fused(x: Tensor, weight: Tensor, bias: Tensor | None, kernel: int, *, relu: bool) -> Tensor:
     pad, activation = [kernel // 2] * 2, "relu" if relu else "none"
     return FUSED(x.to(computing_type(x)), weight, bias, pad, [1, 1], [1, 1], 1, activation, [], "")
 
 
-def _activated(y: Tensor, relu: bool) -> Tensor:
+def _activated(y: Tensor, *, relu: bool) -> Tensor:
     return functional.relu_(y) if relu else y
 
 

@@ -22,7 +22,7 @@ from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
 from nmflowgan_cli.imaging import Bytes
 from nmflowgan_cli.models.base import Code, Fields, Geometry, NoiseModel, Window, encode, to_bytes
 from nmflowgan_cli.randomness import PictureFields
-from nmflowgan_cli.runtime import precision_context
+from nmflowgan_cli.runtime import precision_context, resolve_precision
 
 Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
@@ -111,6 +111,7 @@ def synthesize(
     device = torch.device(device)
     usual_tile, usual_batch = DEFAULT_TILES[device.type]
     code = encode(model.vocabulary, [condition]).to(device)
+    precision = resolve_precision(precision, device, bears_bfloat16=model.bears_bfloat16)
     source = _Source(rgb, PictureFields(key), device, model.uses_uniform)
     with nullcontext(lanes) if lanes else runtime.lanes(device) as shared, runtime.reproducible():
         run = _Run(model, source, code, precision, shared, progress)
