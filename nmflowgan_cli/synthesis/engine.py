@@ -28,6 +28,8 @@ Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 DEFAULT_TILES = {"cpu": (256, 1), "cuda": (1024, 4)}
 """Tile and batch by kind of device. On the CPU small tiles stay in the caches, and keep several lanes busy."""
+WIDE_CONTEXT = 64
+"""Models that see farther get tiles of twice the side on the CPU: else windows are mostly surroundings."""
 STATISTICS_TILE = 256
 """Whole-picture statistics are summed over windows of this size whatever the tile, so that their last bit stays."""
 
@@ -110,6 +112,8 @@ def synthesize(
         raise PictureError(f"a picture of shape {rgb.shape} and type {rgb.dtype}", "(H, W, 3) uint8 is needed")
     device = torch.device(device)
     usual_tile, usual_batch = DEFAULT_TILES[device.type]
+    if device.type == "cpu" and model.geometry.context > WIDE_CONTEXT:
+        usual_tile *= 2
     code = encode(model.vocabulary, [condition]).to(device)
     precision = resolve_precision(precision, device, bears_bfloat16=model.bears_bfloat16)
     source = _Source(rgb, PictureFields(key), device, model.uses_uniform)
