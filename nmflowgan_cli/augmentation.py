@@ -121,7 +121,7 @@ class AddCameraNoise:
         keys = [picture_key(self.seed, name, repeat) for name in names]
         model = self._model(batch.device)
         precision = resolve_precision(self.precision, batch.device, bears_bfloat16=model.bears_bfloat16)
-        with precision_context(precision, batch.device):
+        with torch.inference_mode(), precision_context(precision, batch.device):
             noisy = sample_whole(model, batch.expand(-1, 3, -1, -1), conditions, keys)
         return Noisy(_like(noisy if batch.shape[1] == 3 else _luma(noisy), clean), conditions)
 

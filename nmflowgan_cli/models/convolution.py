@@ -70,7 +70,12 @@ def computing_type(x: Tensor) -> torch.dtype:
 
 
 def _weights(layer: nn.Conv2d, dtype: torch.dtype, shape: torch.Size) -> _Weights:
-    """The layer's weights as oneDNN wants them, packed anew when the layer has changed."""
+    """The layer's weights as oneDNN wants them; in inference mode kept, and packed anew when the layer has changed.
+
+    Elsewhere nothing is kept: a training may change weights in ways that their version does not show.
+    """
+    if not torch.is_inference_mode_enabled():
+        return _Weights((), layer.weight.to(dtype), None if layer.bias is None else layer.bias.to(dtype))
     state = (layer.weight.data_ptr(), layer.weight._version, None if layer.bias is None else layer.bias._version)
     kept = _packed.setdefault(layer, {})
     if dtype not in kept or kept[dtype].state != state:
