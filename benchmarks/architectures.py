@@ -49,14 +49,18 @@ def main() -> None:
     torch.manual_seed(0)
     lite = load_model(resolve("sidd-lite"))
     paper = PaperNMFlowGAN(lite.vocabulary).eval()
-    large = np.random.default_rng(0).integers(0, 256, (512, 512, 3)).astype(np.uint8)
-    small = large[:256, :256]
-    of_lite, of_paper = (seconds(lambda model=model: synthesize(model, large, CONDITION, 1)) for model in (lite, paper))
+    large = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3)).astype(np.uint8)
+    medium, small = large[:512, :512], large[:256, :256]
+    of_lite, of_paper = (
+        seconds(lambda model=model: synthesize(model, medium, CONDITION, 1)) for model in (lite, paper)
+    )
     print(f"512x512: lite {of_lite:.2f} s, paper {of_paper:.2f} s: {of_paper / of_lite:.1f} times")
-    eager = seconds(plain(paper, small))
-    for precision in ("float32", "bfloat16"):
-        engine = seconds(lambda precision=precision: synthesize(paper, small, CONDITION, 1, precision=precision))
-        print(f"256x256, paper: plain {eager:.2f} s, engine in {precision} {engine:.2f} s: {eager / engine:.2f} times")
+    for rgb in (small, large):
+        eager = seconds(plain(paper, rgb))
+        for precision in ("float32", "bfloat16"):
+            engine = seconds(lambda rgb=rgb, p=precision: synthesize(paper, rgb, CONDITION, 1, precision=p))
+            times = f"plain {eager:.2f} s, engine in {precision} {engine:.2f} s: {eager / engine:.2f} times"
+            print(f"{len(rgb)}x{len(rgb)}, paper: {times}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from nmflowgan_cli.errors import PictureError
 from nmflowgan_cli.imaging import luma
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
-from nmflowgan_cli.runtime import resolve_device
+from nmflowgan_cli.runtime import keep_freed_memory, precision_context, resolve_device, resolve_precision
 from nmflowgan_cli.synthesis.condition_choice import choices
 from nmflowgan_cli.synthesis.noise_choice import NoiseChoice
 from nmflowgan_cli.synthesis.patch_sampling import sample_whole
@@ -51,6 +51,9 @@ class AddCameraNoise:
     `rendered`: "plain" or "camera", of `like` or of a camera by name, as `synthesize` takes it.
     `white_balance`: "R,B", the gains of red and blue for profiles; drawn anew for each picture by default.
 
+    `precision`: "float32", or "fast": bfloat16 where a measurement at the first call finds it faster and the model's
+    statistics stay what they are; the noise is then the same on machines of the same kind.
+
     `camera`, `iso`: one, several, "random", or for the ISO a range "100-3200"; drawn anew for each picture.
 
     The noise of a picture depends on `seed`, on a name, and on nothing else in the batch. Without `index` the name is a
@@ -85,6 +88,7 @@ class AddCameraNoise:
         white_balance: str = "",
         seed: int = 0,
         device: str = "cpu",
+        precision: str = "fast",
         cache_dir: Path | None = None,
     ) -> None:
         cameras, isos = _texts(camera), _texts(iso)
@@ -97,7 +101,8 @@ class AddCameraNoise:
             cache_dir=cache_dir,
         ).find(cameras)
         self.camera, self.iso, self.seed = camera, iso, seed
-        self.device = resolve_device(device)
+        self.device, self.precision = resolve_device(device), precision
+        resolve_precision(precision, self.device)  # refuses an unknown one
         self._choices = choices(self.weights.vocabulary, cameras, isos)
         self._name = self.weights.name if weights is None else str(weights)
         self._models: dict[torch.device, NoiseModel] = {}
@@ -117,7 +122,10 @@ class AddCameraNoise:
         names = self._names(len(batch), index)
         conditions = [self._choices.draw(self.seed, name, repeat) for name in names]
         keys = [picture_key(self.seed, name, repeat) for name in names]
-        noisy = sample_whole(self._model(batch.device), batch.expand(-1, 3, -1, -1), conditions, keys)
+        model = self._model(batch.device)
+        precision = resolve_precision(self.precision, batch.device, bears_bfloat16=model.bears_bfloat16)
+        with torch.inference_mode(), precision_context(precision, batch.device):
+            noisy = sample_whole(model, batch.expand(-1, 3, -1, -1), conditions, keys)
         return Noisy(_like(noisy if batch.shape[1] == 3 else _luma(noisy), clean), conditions)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -125,6 +133,7 @@ class AddCameraNoise:
 
     def _model(self, device: torch.device) -> NoiseModel:
         if device not in self._models:
+            keep_freed_memory()
             self._models[device] = self.weights.load().to(device)
         return self._models[device]
 

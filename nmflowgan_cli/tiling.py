@@ -6,7 +6,7 @@ once; the core is the part of its result that is kept. Cores partition the pictu
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -28,11 +28,14 @@ class Geometry:
     `context`: so much of the surroundings must be around a tile for it to equal the untiled result.
     `border`: so far the canvas reaches beyond the picture on every side (reflected clean picture, fresh
     random fields). Where it equals `context`, noise at the picture's edge is as real as anywhere.
+    `patch_border`: the border of patches that are made whole, as short as the noise at their edge stays like that
+    inside; by default `border`.
     """
 
     multiple: int
     context: int
     border: int
+    patch_border: int | None = None
 
 
 class Box(NamedTuple):
@@ -78,6 +81,11 @@ def canvas(height: int, width: int, geometry: Geometry) -> Box:
     """The picture with its border, its sides padded to the multiple and to SMALLEST."""
     rows, columns = _canvas_span(height, geometry), _canvas_span(width, geometry)
     return Box(rows.start, columns.start, rows.stop, columns.stop)
+
+
+def patch_geometry(geometry: Geometry) -> Geometry:
+    """The geometry with the border of patches."""
+    return geometry if geometry.patch_border is None else replace(geometry, border=geometry.patch_border)
 
 
 def tiles(height: int, width: int, geometry: Geometry, tile: int) -> list[Tile]:

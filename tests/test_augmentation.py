@@ -18,6 +18,7 @@ from nmflowgan_cli.errors import ConditionError, PictureError, WeightsError
 from nmflowgan_cli.imaging import luma
 
 CLEAN = np.stack([photograph(24, 33, number) for number in range(4)])
+PRECISE = ("float32", "fast")
 TENSOR = torch.from_numpy(CLEAN).movedim(-1, 1)
 
 
@@ -48,11 +49,52 @@ def test_a_picture_has_the_same_noise_in_any_batch(lite: Path, paper: Path) -> N
         assert whole.dtype == np.uint8
         for number in (2, 0):
             alone = noise(CLEAN[number], index=number)
-            assert np.abs(alone.astype(int) - whole[number]).max() <= 1  # the last bit depends on the batch
-            assert (alone == whole[number]).mean() > 0.99
+            assert np.array_equal(alone, whole[number])
         assert not np.array_equal(whole[0], noise(CLEAN[0], index=4))
         assert not np.array_equal(whole[0], noise(CLEAN[0], index=0, repeat=1))
         assert not np.array_equal(whole[0], AddCameraNoise(weights, seed=4)(CLEAN[0], index=0))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["sidd-lite", "polyu-lite"])
+def test_batches_that_share_a_pass_keep_all_bits(name: str, precision: str) -> None:
+    """Patches of several sizes, in batches that fill a pass, that do not, and that need several."""
+    noise = AddCameraNoise(name, seed=5, precision=precision)
+    for side, count in ((9, 3), (64, 30), (97, 9)):
+        clean = np.stack([photograph(side, side + 7, number) for number in range(count)])
+        whole = noise(clean, index=range(count))
+        for first, last in ((0, 1), (1, 3), (2, count)):
+            assert np.array_equal(noise(clean[first:last], index=range(first, last)), whole[first:last])
+
+
+def test_models_that_do_not_bear_bfloat16_stay_in_float32() -> None:
+    exact, fast = (AddCameraNoise("polyu-lite", precision=precision)(CLEAN, index=range(4)) for precision in PRECISE)
+    assert np.array_equal(exact, fast)
+
+
+def test_bfloat16_has_the_statistics_of_float32() -> None:
+    """On the same seeds: bias, standard deviation and correlation of channels."""
+    clean = np.stack([photograph(64, 64, number) for number in range(40)]).astype(np.float32) / 255
+    noise = [
+        AddCameraNoise("sidd-lite", precision=precision)(clean, index=range(40)) - clean
+        for precision in ("float32", "bfloat16")
+    ]
+    exact, fast = ((255 * one).reshape(40, -1, 3) for one in noise)
+    assert not np.array_equal(exact, fast)
+    assert abs(fast.std() / exact.std() - 1) < 0.002
+    assert abs(fast.mean() - exact.mean()) < 0.002 * exact.std()
+    for one, other in ((0, 1), (1, 2)):
+        channels = [np.corrcoef(values[..., one].ravel(), values[..., other].ravel())[0, 1] for values in (exact, fast)]
+        assert abs(channels[0] - channels[1]) < 0.002
+
+
+def test_noise_at_the_edge_of_a_patch_is_like_that_inside() -> None:
+    """The outermost row of many flat patches against a row in the middle of the same Bayer colours."""
+    clean = np.full((300, 32, 32, 3), 110, np.uint8)
+    noise = AddCameraNoise("sidd-lite", camera="IP", iso=800)(clean, index=range(300)).astype(float) - 110
+    edge, inside = noise[:, 0], noise[:, 16]
+    assert edge.std() == pytest.approx(inside.std(), rel=0.02)
+    assert abs(edge.mean() - inside.mean()) < 0.05 * inside.std()
 
 
 def test_arrays_and_tensors_of_any_type_agree(lite: Path) -> None:

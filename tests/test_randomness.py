@@ -1,6 +1,8 @@
 """Random fields: planes that depend on the picture's key alone, however they are cut."""
 
 import numpy as np
+import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,3 +65,29 @@ def test_blocks_differ_from_their_neighbours():
     field = PictureFields(KEY).latent(-BLOCK, -BLOCK, 2 * BLOCK, 2 * BLOCK)
     blocks = [field[:, y : y + BLOCK, x : x + BLOCK].tobytes() for y in (0, BLOCK) for x in (0, BLOCK)]
     assert len(set(blocks)) == 4
+
+
+SIDE = 1826
+"""3 x 1826 x 1826 values are 10^7."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["latent", "uniform"])
+def test_ten_million_values_have_the_moments_lags_and_distribution(name: str) -> None:
+    """Within five standard errors of each moment and correlation; Kolmogorov-Smirnov at one in a thousand."""
+    field = getattr(PictureFields(KEY), name)(-300, -200, SIDE, SIDE).astype(np.float64)
+    values, error = torch.from_numpy(field).flatten(), 1 / np.sqrt(field.size)
+    shares = torch.special.ndtr(values) if name == "latent" else values
+    white = field if name == "latent" else (field - 0.5) * np.sqrt(12)
+    kurtosis = 3 if name == "latent" else 1.8
+    assert abs(white.mean()) < 5 * error
+    assert abs(white.var() - 1) < 5 * error * np.sqrt(kurtosis - 1)
+    assert abs((white**3).mean()) < 5 * error * np.sqrt(15)
+    assert abs((white**4).mean() - kurtosis) < 5 * error * np.sqrt(96)
+    for lag in (1, 2, 3, BLOCK):
+        for pair in ((white[..., lag:], white[..., :-lag]), (white[:, lag:], white[:, :-lag])):
+            assert abs((pair[0] * pair[1]).mean()) < 5.1 * error
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert abs((white[one] * white[other]).mean()) < 5 * error * np.sqrt(3)
+    rank = torch.arange(1, len(values) + 1, dtype=torch.float64) / len(values)
+    assert (shares.sort().values - rank).abs().max() < 1.95 * error

@@ -44,7 +44,14 @@ Frames = Annotated[
     typer.Option("--frames", help="Take every frame of animations and page of TIFF, each with noise of its own."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
-Precision = Annotated[str, typer.Option(help="auto (float32), float32, bfloat16 or float16.", show_default=True)]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="auto (float32), float32, bfloat16, float16, or fast: bfloat16 where it is faster, for models whose "
+        "statistics bear it.",
+        show_default=True,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on stderr but errors.", callback=_hush)]
 QuietResults = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print errors only; with --json, results too.", callback=_hush)

@@ -77,6 +77,7 @@ class Made(Bytes, kw_only=True):
     repeat: Count | None = None
     camera: str | None = None
     iso: Count | None = None
+    precision: str | None = None
     seed: int | None = None
     weights: str | None = None
     weights_sha256: Digest = None

@@ -75,6 +75,12 @@ class NoiseModel(ABC):
     has_density: ClassVar[bool] = False
     """Whether it can say how likely real noise is, by `nll`."""
 
+    bears_bfloat16: bool = False
+    """Whether convolutions in bfloat16 are measured to leave the statistics of its noise as they are in float32."""
+
+    batches_keep_bits: ClassVar[bool] = False
+    """Whether on the CPU the last bit of a sample does not depend on the rest of its batch."""
+
     @abstractmethod
     def to(self, device: torch.device | str) -> "NoiseModel":
         """The model with its tensors on `device`."""

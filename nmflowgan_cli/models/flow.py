@@ -7,6 +7,7 @@ Paper: Han & Yu, "NM-FlowGAN", sections III-B and III-C, https://arxiv.org/abs/2
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import torch
@@ -24,8 +25,8 @@ class Given(NamedTuple):
     clean: Tensor
     """(N, 3, H, W) clean picture in the flow domain (counts / 256)."""
     code: Code
-    place: Tensor
-    """(N, F, H, W) features of the place of each pixel, see nmflowgan/rendering.py; F may be 0."""
+    features: Tensor
+    """(N, F, H, W) features of each pixel, see `pixel_features` of nmflowgan/lite.py; F may be 0."""
 
 
 class Bijection(nn.Module):
@@ -87,7 +88,18 @@ class ConditionalAffine(Bijection):
 
     def inverse(self, z: Tensor, given: Given) -> Tensor:
         log_scale, bias = self.coefficients(given)
-        return (z - bias) * (-log_scale).exp()
+        return (z - bias) * (-log_scale).exp_()
+
+
+def by_row(layer: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """`layer` of (N, features); without gradients row by row, as the last bit of a row depends on their number.
+
+    On the CPU never in bfloat16: what holds for all pixels would be off by a percent.
+    """
+    with torch.autocast("cpu", enabled=False):
+        if torch.is_grad_enabled() or len(rows) == 1:
+            return layer(rows)
+        return torch.cat([layer(row) for row in rows.split(1)])
 
 
 def dequantise(counts: Tensor, uniform: Tensor) -> Tensor:

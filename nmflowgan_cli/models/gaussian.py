@@ -36,6 +36,7 @@ class GaussianNoise(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
     """
 
     geometry = Geometry(multiple=1, context=0, border=0)
+    batches_keep_bits = True
     has_density = True
     mean: Tensor
     slope: Tensor

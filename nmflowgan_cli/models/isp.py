@@ -152,6 +152,7 @@ class ISPNoise(NoiseModel):
     """
 
     geometry = Geometry(multiple=2, context=4, border=4)
+    batches_keep_bits = True
 
     def __init__(self, profiles: Mapping[str, CameraProfile]) -> None:
         self.profiles = dict(profiles)

@@ -86,7 +86,7 @@ def _sampler(folder: Path, record: Record, device: str, cache_dir: Path | None) 
     if weights.sha256 != record["weights_sha256"]:
         recorded = f"sha256 {record['weights_sha256']} is recorded"
         raise WeightsError(f"weights {record['weights']} are not those that made the noise: {recorded}")
-    return weights.sampler(seed=record["seed"], device=device)
+    return weights.sampler(seed=record["seed"], device=device, precision=record.get("precision") or "auto")
 
 
 def _make_pictures(folder: Path, records: Sequence[Record], opened: Open) -> Iterator[NmflowganError]:

@@ -22,12 +22,14 @@ from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError, PictureError
 from nmflowgan_cli.imaging import PER_COUNT, Pixels, depth_of
 from nmflowgan_cli.models.base import Code, Fields, Geometry, NoiseModel, Window, encode, to_bytes, to_deep
 from nmflowgan_cli.randomness import PictureFields
-from nmflowgan_cli.runtime import precision_context
+from nmflowgan_cli.runtime import precision_context, resolve_precision
 
 Pixel = TypeVar("Pixel", np.uint8, np.uint16, np.float32)
 
 DEFAULT_TILES = {"cpu": (256, 1), "cuda": (1024, 4)}
 """Tile and batch by kind of device. On the CPU small tiles stay in the caches, and keep several lanes busy."""
+WIDE_CONTEXT = 64
+"""Models that see farther get tiles of twice the side on the CPU: else windows are mostly surroundings."""
 STATISTICS_TILE = 256
 """Whole-picture statistics are summed over windows of this size whatever the tile, so that their last bit stays."""
 
@@ -114,7 +116,10 @@ def synthesize(
         )
     device = torch.device(device)
     usual_tile, usual_batch = DEFAULT_TILES[device.type]
+    if device.type == "cpu" and model.geometry.context > WIDE_CONTEXT:
+        usual_tile *= 2
     code = encode(model.vocabulary, [condition]).to(device)
+    precision = resolve_precision(precision, device, bears_bfloat16=model.bears_bfloat16)
     source = _Source(rgb, PictureFields(key, model.draws), device)
     with nullcontext(lanes) if lanes else runtime.lanes(device) as shared, runtime.reproducible():
         run = _Run(model, source, code, precision, shared, progress)

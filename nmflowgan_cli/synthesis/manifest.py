@@ -48,6 +48,8 @@ class Record:
     """SHA-256 of the pictures that a noise profile was estimated from."""
     extrapolated: Mapping[str, float] = field(default_factory=dict)
     """What lies beyond that which a profile's references showed, see `NoiseModel.extrapolated`."""
+    precision: str = "float32"
+    """Floating point type of the convolutions; others than float32 give other bits."""
     error: str | None = None
     tool_version: str = field(default=__version__)
 

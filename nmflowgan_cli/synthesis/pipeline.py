@@ -23,7 +23,7 @@ from nmflowgan_cli.imaging.memory import Room
 from nmflowgan_cli.journal import DONE, FAILED, SKIPPED
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.randomness import picture_key
-from nmflowgan_cli.runtime import lanes
+from nmflowgan_cli.runtime import lanes, resolve_precision
 from nmflowgan_cli.synthesis.engine import synthesize
 from nmflowgan_cli.synthesis.manifest import Record, sha256_or_none
 from nmflowgan_cli.synthesis.plan import Job
@@ -95,6 +95,7 @@ class Sampler:
             weights=self.weights,
             weights_sha256=self.weights_sha256,
             references=self.references,
+            precision=resolve_precision(self.precision, torch.device(self.device)),
         )
 
 

@@ -65,20 +65,21 @@ class Weights:
         batch: int | None = None,
     ) -> "Sampler":
         """The model on its device, with the common settings of a run; raises UsageError, WeightsError."""
-        from nmflowgan_cli.runtime import precision_context, resolve_device
+        from nmflowgan_cli.runtime import resolve_device, resolve_precision
         from nmflowgan_cli.synthesis.pipeline import Sampler
 
         place = resolve_device(device)
-        precision_context(precision, place)  # refuses an unknown one before the work starts
+        resolve_precision(precision, place)  # refuses an unknown one before the work starts
+        model = self.load().to(place)
         return Sampler(
-            model=self.load().to(place),
+            model=model,
             weights=self.name,
             weights_sha256=self.sha256,
             seed=seed,
             tile=tile,
             batch=batch,
             device=place,
-            precision=precision,
+            precision=resolve_precision(precision, place, bears_bfloat16=model.bears_bfloat16),
             references=self.references,
         )
 

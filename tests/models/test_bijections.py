@@ -63,17 +63,17 @@ def inputs(batch: int = 2, dtype: torch.dtype = torch.float64) -> tuple[torch.Te
     code = Code(camera, iso, torch.tensor([2.7, 0.0], dtype=torch.float64)[:batch])
     rows, columns = torch.arange(HEIGHT) % 2, torch.arange(WIDTH) % 2
     phase = functional.one_hot(2 * rows[:, None] + columns[None, :], 4).permute(2, 0, 1).expand(batch, -1, -1, -1)
-    return x.to(dtype), given_as(Given(clean, code, phase.double()), dtype)
+    return x.to(dtype), given_as(Given(clean, code, lite.pixel_features(clean, phase.double())), dtype)
 
 
 def given_as(given: Given, dtype: torch.dtype) -> Given:
-    return Given(given.clean.to(dtype), Code(*(field.to(dtype) for field in given.code)), given.place.to(dtype))
+    return Given(given.clean.to(dtype), Code(*(field.to(dtype) for field in given.code)), given.features.to(dtype))
 
 
 def sample_of(given: Given, index: int) -> Given:
     """The conditions of one sample of a batch, as a batch of one."""
     one = slice(index, index + 1)
-    return Given(given.clean[one], Code(*(field[one] for field in given.code)), given.place[one])
+    return Given(given.clean[one], Code(*(field[one] for field in given.code)), given.features[one])
 
 
 @every_layer
@@ -123,7 +123,7 @@ def test_tensors_decide_the_device(make):
     """On torch's device without data, where anything made on the CPU would not fit."""
     x, given = inputs()
     layer = bijection(make).to("meta")
-    there = Given(given.clean.to("meta"), given.code.to("meta"), given.place.to("meta"))
+    there = Given(given.clean.to("meta"), given.code.to("meta"), given.features.to("meta"))
     z, log_det = layer(x.to("meta"), there)
     assert {z.device.type, log_det.device.type, layer.inverse(z, there).device.type} == {"meta"}
 

@@ -8,11 +8,13 @@ import pytest
 import torch
 from fakes import ConvolutionNoise, StatisticalNoise, photograph
 
+from nmflowgan_cli.checkpoints.build import load_model
+from nmflowgan_cli.checkpoints.hub import resolve
 from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.errors import ConditionError, NmflowganError, OutOfMemoryError, PictureError, UsageError
 from nmflowgan_cli.models.base import Code, Draws, Fields, encode
 from nmflowgan_cli.randomness import PictureFields, picture_key
-from nmflowgan_cli.runtime import lanes, resolve_device
+from nmflowgan_cli.runtime import bfloat16_pays, lanes, resolve_device
 from nmflowgan_cli.synthesis.engine import synthesize
 
 KEY = picture_key(0, "picture.png", 0)
@@ -181,3 +183,21 @@ def test_a_model_that_does_without_the_uniform_field_makes_the_same_noise(monkey
     monkeypatch.setattr(LatentNoise, "draws", Draws(uniform=0))
     assert np.array_equal(synthesize(model, rgb, IP, KEY), both)
     assert model.channels == 0
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_tiles_of_lite_change_no_bit_in_any_precision(precision: str) -> None:
+    model, rgb = load_model(resolve("sidd-lite")), photograph(150, 331)
+    whole = synthesize(model, rgb, IP, KEY, tile=4096, precision=precision)
+    for tile in (64, 128):
+        assert np.array_equal(synthesize(model, rgb, IP, KEY, tile=tile, precision=precision), whole)
+
+
+@pytest.mark.parametrize("name", ["sidd-lite", "polyu-lite"])
+def test_fast_is_what_the_processor_and_the_model_allow(name: str) -> None:
+    model, rgb = load_model(resolve(name)), photograph(80, 90)
+    camera = model.vocabulary.cameras[0]
+    condition = Condition(camera, model.vocabulary.trained_isos(camera)[0])
+    expected = "bfloat16" if name == "sidd-lite" and bfloat16_pays() else "float32"
+    fast, exact = (synthesize(model, rgb, condition, KEY, precision=precision) for precision in ("fast", expected))
+    assert np.array_equal(fast, exact)

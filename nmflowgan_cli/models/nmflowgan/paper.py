@@ -286,7 +286,8 @@ class PaperNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatib
         return quantise(given.clean + (mean + deviation * fields.latent)) - clean
 
     def sample(self, clean: Tensor, code: Code, fields: Fields, statistics: PictureStatistics | None = None) -> Tensor:
-        noise = self.pixelwise_noise(clean, code, fields, statistics)
+        with torch.autocast("cpu", enabled=False):  # the flow takes little time, and has whole-picture coefficients
+            noise = self.pixelwise_noise(clean, code, fields, statistics)
         return clean + LEVELS * self.unet(noise / LEVELS)
 
     def sample_deep(

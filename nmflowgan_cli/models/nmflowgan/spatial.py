@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from nmflowgan_cli.models import bayer
+from nmflowgan_cli.models.convolution import convolve
 from nmflowgan_cli.models.nmflowgan.unet import UNet, reflect_to_multiple
 
 FOLDED = 3 * bayer.SITES
@@ -33,7 +34,7 @@ class SpatialNetwork(nn.Module):
         """(N, 3, H, W), H and W from 1, with a red site at the upper left; `context`: (N, channels, H / 2, W / 2)."""
         height, width = x.shape[-2:]
         folded = bayer.fold(reflect_to_multiple(x, bayer.CELL))
-        return bayer.unfold(self.unet(folded, context) + self.filter(folded))[..., :height, :width]
+        return bayer.unfold(self.unet(folded, context) + convolve(self.filter, folded))[..., :height, :width]
 
 
 class Unchanged(nn.Module):

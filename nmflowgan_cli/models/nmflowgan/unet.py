@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nmflowgan_cli.models.convolution import convolve
 from nmflowgan_cli.reflection import reflected
 
 PAPER_WIDTHS = (64, 128, 256, 512, 1024)
@@ -38,7 +39,9 @@ class ConvolutionPair(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(functional.relu_(self.second(functional.relu_(self.first(x)))))
+        for layer in (self.first, self.second):
+            x = convolve(layer, x, relu=True)
+        return self.dropout(x)
 
 
 class UpBlock(nn.Module):
@@ -94,4 +97,4 @@ class UNet(nn.Module):
             skips.append(x)
         for block, skip in zip(self.up, reversed(skips[:-1]), strict=True):
             x = block(x, skip)
-        return self.last(x)
+        return convolve(self.last, x)
