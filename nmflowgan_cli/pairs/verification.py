@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX, META_INFO
+from nmflowgan_cli.data.layouts import METADATA
 from nmflowgan_cli.data.manifest import MANIFEST_NAMES
 from nmflowgan_cli.errors import NmflowganError, UsageError
 from nmflowgan_cli.files import MISSING, PART, difference
@@ -15,7 +16,7 @@ from nmflowgan_cli.pairs.outputs import differences, outputs
 from nmflowgan_cli.synthesis.weights import kept_name
 
 FOREIGN, LEFTOVER = "foreign", "leftover"
-LISTS = (*MANIFEST_NAMES, META_INFO)
+LISTS = (*MANIFEST_NAMES, META_INFO, METADATA)
 
 
 @dataclass(frozen=True)
