@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # Tests run in a process for each core, so each of them computes with one thread.
 PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help demo test slow format fix lint types check reference clean
+.PHONY: help demo test slow format fix lint types package check reference clean
 
 help:
 	@echo "make demo       set up, and put iPhone 7 noise on the photographs in photos/, into demo/"
@@ -16,7 +16,8 @@ help:
 	@echo "make format     check the formatting; make fix applies it"
 	@echo "make lint       run the linter"
 	@echo "make types      run the type checker"
-	@echo "make check      format, lint, types and test: what CI runs"
+	@echo "make package    build sdist and wheel into dist/, and try the wheel outside the checkout"
+	@echo "make check      format, lint, types, test and package: what CI runs"
 	@echo "make reference  write docs/reference.md from the command line itself"
 	@echo "make clean      remove demo/ and the virtual environment"
 
@@ -58,7 +59,10 @@ lint: $(VENV)/installed-dev
 types: $(VENV)/installed-dev
 	$(BIN)/pyright
 
-check: format lint types test
+package: $(VENV)/installed-dev
+	scripts/try-package $(BIN)/python
+
+check: format lint types test package
 
 reference: $(VENV)/installed-dev
 	$(BIN)/python scripts/reference.py

@@ -12,9 +12,19 @@ if TYPE_CHECKING:
     from nmflowgan_cli.conditions import Condition
     from nmflowgan_cli.errors import NmflowganError
     from nmflowgan_cli.models.base import NoiseModel
+    from nmflowgan_cli.noisy_pairs import NoisyPairs
     from nmflowgan_cli.synthesis.api import CameraNoise, load
 
-__all__ = ["AddCameraNoise", "CameraNoise", "Condition", "NmflowganError", "NoiseModel", "__version__", "load"]
+__all__ = [
+    "AddCameraNoise",
+    "CameraNoise",
+    "Condition",
+    "NmflowganError",
+    "NoiseModel",
+    "NoisyPairs",
+    "__version__",
+    "load",
+]
 
 __version__ = "0.1.0"
 
@@ -24,6 +34,7 @@ _HOMES = {
     "Condition": "nmflowgan_cli.conditions",
     "NmflowganError": "nmflowgan_cli.errors",
     "NoiseModel": "nmflowgan_cli.models.base",
+    "NoisyPairs": "nmflowgan_cli.noisy_pairs",
     "load": "nmflowgan_cli.synthesis.api",
 }
 

@@ -13,6 +13,7 @@ PACKAGE = Path(nmflowgan_cli.__file__).parent
 LAYERS = (
     ("__main__",),
     ("cli",),
+    ("noisy_pairs",),
     ("augmentation", "report"),
     ("denoising",),
     ("evaluation", "pairs", "training"),

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from nmflowgan_cli import __version__
-from nmflowgan_cli.cli import cameras, evaluate, make_pairs, profile, synthesize, train, verify, weights
+from nmflowgan_cli.cli import cameras, doctor, evaluate, make_pairs, profile, synthesize, train, verify, weights
 from nmflowgan_cli.cli.progress import error_line
 from nmflowgan_cli.errors import NmflowganError, OutOfMemoryError
 from nmflowgan_cli.files import DISK_REMEDIES, write_error
@@ -132,5 +132,6 @@ app.command(short_help="Train weights on real or simulated pairs.", epilog=train
 app.command(short_help="Measure how real the noise of models is.", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(short_help="Compare a folder with its manifest.", epilog=verify.EXAMPLES)(verify.verify)
 app.command(short_help="List cameras whose noise is known by name.", epilog=cameras.EXAMPLES)(cameras.cameras)
+app.command(short_help="Check the installation.", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(profile.app, name="profile")
 app.add_typer(weights.app, name="weights")

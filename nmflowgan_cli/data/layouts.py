@@ -13,6 +13,8 @@ from pathlib import PurePosixPath
 from nmflowgan_cli.data.sidd_instances import FIRST_FRAME, SceneInstance
 from nmflowgan_cli.errors import UsageError
 
+METADATA = "metadata.csv"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Label:
@@ -50,6 +52,8 @@ class Layout:
     noisy: str
     meta_info: str = ""
     """Pattern of BasicSR's list of pairs."""
+    metadata: str = ""
+    """Pattern of the list of pairs of Hugging Face's `imagefolder`, which lies above both folders of pictures."""
     databases: bool = True
     """Whether its folders may be LMDBs, too."""
 
@@ -77,7 +81,7 @@ class Layout:
 
 
 LAYOUTS = {
-    "flat": Layout("{split}/clean/{key}.png", "{split}/noisy/{key}.png"),
+    "flat": Layout("{split}/clean/{key}.png", "{split}/noisy/{key}.png", metadata=f"{{split}}/{METADATA}"),
     "restormer": Layout("{split}/SIDD/target_crops/{key}.png", "{split}/SIDD/input_crops/{key}.png"),
     "nafnet": Layout("{split}/gt_crops/{key}.png", "{split}/input_crops/{key}.png"),
     "basicsr": Layout("{split}/gt/{key}.png", "{split}/lq/{key}.png", meta_info="{split}/meta_info.txt"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from nmflowgan_cli.data.containers import open_container
 from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX, META_INFO
+from nmflowgan_cli.data.layouts import METADATA
 from nmflowgan_cli.data.manifest import MANIFEST_NAMES
 from nmflowgan_cli.errors import NmflowganError, UsageError
 from nmflowgan_cli.files import MISSING, PART, difference
@@ -19,7 +20,7 @@ from nmflowgan_cli.pairs.rebuild import container_of
 from nmflowgan_cli.synthesis.weights import kept_name
 
 FOREIGN, LEFTOVER = "foreign", "leftover"
-LISTS = (*MANIFEST_NAMES, META_INFO)
+LISTS = (*MANIFEST_NAMES, META_INFO, METADATA)
 
 
 @dataclass(frozen=True)

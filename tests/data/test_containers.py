@@ -154,7 +154,7 @@ def of_webdataset(root: Path, split: str) -> Pixels:
 def of_parquet(root: Path, split: str) -> Pixels:
     rows = pyarrow.parquet.read_table(root / split).to_pylist()
     assert {(row["camera"], row["iso"], row["height"]) for row in rows} == {("S6", 800, 16)}
-    return {row["key"]: (decoded(row["clean"]), decoded(row["noisy"])) for row in rows}
+    return {row["key"]: (decoded(row["clean"]["bytes"]), decoded(row["noisy"]["bytes"])) for row in rows}
 
 
 READERS: dict[str, Callable[[Path, str], Pixels]] = {

@@ -1,8 +1,11 @@
 """Container of Parquet shards: columns `clean` and `noisy` hold PNG files, the others what is known of a pair.
 
-Needs pyarrow (the extra `parquet`).
+Pictures are structs {bytes, path}, and the schema's metadata names them as images, in the convention of Hugging Face
+datasets: https://huggingface.co/docs/datasets/about_dataset_features. Shards of older versions hold plain binary
+columns, and are read, too. Needs pyarrow (the extra `parquet`).
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -54,12 +57,25 @@ class ParquetContainer(FileContainer):
         return [path]
 
     def _schema(self) -> Any:
+        picture = self.arrow.struct([("bytes", self.arrow.binary()), ("path", self.arrow.string())])
         columns = [(name, self.arrow.string()) for name in TEXTS] + [(name, self.arrow.int64()) for name in NUMBERS]
-        return self.arrow.schema(columns + [(name, self.arrow.binary()) for name in PICTURES])
+        schema = self.arrow.schema(columns + [(name, picture) for name in PICTURES])
+        return schema.with_metadata({"huggingface": json.dumps({"info": {"features": _features()}})})
+
+
+def _features() -> dict[str, dict[str, str]]:
+    """Features of the columns, as Hugging Face datasets names them."""
+    texts = {name: {"dtype": "string", "_type": "Value"} for name in TEXTS}
+    numbers = {name: {"dtype": "int64", "_type": "Value"} for name in NUMBERS}
+    return texts | numbers | {name: {"_type": "Image"} for name in PICTURES}
 
 
 def _row(sample: Sample) -> dict[str, Any]:
-    return {name: sample.facts[name] for name in TEXTS + NUMBERS} | {"clean": sample.clean, "noisy": sample.noisy}
+    path = f"{sample.label.key}.png"
+    pictures = {"clean": sample.clean, "noisy": sample.noisy}
+    return {name: sample.facts[name] for name in TEXTS + NUMBERS} | {
+        side: {"bytes": data, "path": f"{side}/{path}"} for side, data in pictures.items()
+    }
 
 
 def read_parquet(path: Path, root: Path) -> Iterator[EncodedPair]:
@@ -81,11 +97,16 @@ def read_parquet(path: Path, root: Path) -> Iterator[EncodedPair]:
 
 def _pictures(path: Path, group: int, index: int) -> tuple[bytes, bytes]:
     row = _row_group(path, group)[index]
-    return row["clean"], row["noisy"]
+    return _content(row["clean"]), _content(row["noisy"])
+
+
+def _content(picture: Any) -> bytes:
+    """The PNG file of a cell: a struct, or plain bytes in shards of older versions."""
+    return picture["bytes"] if isinstance(picture, dict) else picture
 
 
 @lru_cache(maxsize=4)
-def _row_group(path: Path, group: int) -> list[dict[str, bytes]]:
+def _row_group(path: Path, group: int) -> list[dict[str, Any]]:
     """The pictures of a row group: pairs of one picture are often read one after the other."""
     with _reading(path) as file:
         return file.read_row_group(group, columns=list(PICTURES)).to_pylist()
