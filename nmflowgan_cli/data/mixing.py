@@ -7,16 +7,15 @@ import numpy as np
 import torch
 
 from nmflowgan_cli.conditions import Vocabulary
-from nmflowgan_cli.data.batches import Batch
+from nmflowgan_cli.data.batches import Batch, BatchSource
 from nmflowgan_cli.data.patches import PairSource
-from nmflowgan_cli.data.simulate import Simulator
 from nmflowgan_cli.errors import UsageError
 
 
 class MixedSource:
     """Batches with `share` (0 to 1) of simulated patches, the mean over batches; the simulated ones come first."""
 
-    def __init__(self, simulator: Simulator, pairs: PairSource, share: float) -> None:
+    def __init__(self, simulator: BatchSource, pairs: PairSource, share: float) -> None:
         if not 0 < share < 1:
             raise UsageError(f"--simulate-share {share} mixes nothing", "a number between 0 and 1, like 0.5")
         self.simulator, self.pairs, self.share = simulator, pairs, share
@@ -24,7 +23,11 @@ class MixedSource:
     @property
     def settings(self) -> Mapping[str, Any]:
         """Settings that may not change when a training is resumed."""
-        return {**self.pairs.settings, "simulate_share": self.share, "cameras": list(self.simulator.profiles)}
+        return {
+            **self.pairs.settings,
+            "simulate_share": self.share,
+            "cameras": list(self.simulator.vocabulary(1).cameras),
+        }
 
     @property
     def parts(self) -> dict[str, Any]:

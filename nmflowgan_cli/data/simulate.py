@@ -69,6 +69,16 @@ def vary_exposure(counts: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
     return clean, light
 
 
+def exposed_crops(
+    pictures: Sequence[NDArray[np.uint8]], count: int, size: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """`count` crops of random pictures at random exposures, see `vary_exposure`."""
+    crops = [random_crop(pictures[int(rng.integers(len(pictures)))], size, rng) for _ in range(count)]
+    low, high = EXPOSURES
+    factors = torch.from_numpy(np.exp(rng.uniform(math.log(low), math.log(high), count)).astype(np.float32))
+    return vary_exposure(torch.from_numpy(np.stack(crops)), factors)
+
+
 @dataclass
 class Simulator:
     """Draws batches of simulated pairs; every camera is as frequent, and every ISO stop of it."""
@@ -99,10 +109,7 @@ class Simulator:
         return Vocabulary(tuple(self.profiles), tuple(isos), trained)
 
     def batch(self, size: int, rng: np.random.Generator) -> Batch:
-        crops = [self._crop(rng) for _ in range(size)]
-        low, high = EXPOSURES
-        factors = torch.from_numpy(np.exp(rng.uniform(math.log(low), math.log(high), size)).astype(np.float32))
-        clean, linear = vary_exposure(torch.from_numpy(np.stack(crops)), factors)
+        clean, linear = exposed_crops(self.pictures, size, self.patch, rng)
         conditions = [self._condition(rng) for _ in range(size)]
         phase = torch.from_numpy(rng.integers(bayer.SITES, size=size))
         cameras = [self.profiles[condition.camera] for condition in conditions]
@@ -113,9 +120,6 @@ class Simulator:
         )
         normal = torch.from_numpy(rng.standard_normal((size, 1, self.patch, self.patch), np.float32))
         return Batch(clean, expose(linear, settings, phase, normal, headroom_of(cameras)), conditions, phase)
-
-    def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        return random_crop(self.pictures[int(rng.integers(len(self.pictures)))], self.patch, rng)
 
     def _condition(self, rng: np.random.Generator) -> Condition:
         camera = list(self.profiles)[rng.integers(len(self.profiles))]

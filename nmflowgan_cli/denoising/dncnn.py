@@ -8,12 +8,14 @@ camera nor ISO nor noise level.
 import torch
 from torch import Tensor, nn
 
+from nmflowgan_cli.denoising.network import Network
 from nmflowgan_cli.models.flow import LEVELS
+from nmflowgan_cli.tiling import Geometry
 
 MOMENTUM, EPSILON = 0.9, 1e-4
 
 
-class DnCNN(nn.Module):
+class DnCNN(Network):
     """3x3 convolutions that predict the noise, which is then taken off the picture; 596,419 parameters by default."""
 
     def __init__(self, *, depth: int = 18, width: int = 64) -> None:
@@ -21,7 +23,7 @@ class DnCNN(nn.Module):
         super().__init__()
         if depth < 2 or width < 1:
             raise ValueError(f"a DnCNN of depth {depth} and width {width}")
-        self.depth = depth
+        self.geometry = Geometry(multiple=1, context=depth, border=0)
         layers: list[nn.Module] = [nn.Conv2d(3, width, 3, padding=1), nn.ReLU(inplace=True)]
         for _ in range(depth - 2):
             norm = nn.BatchNorm2d(width, eps=EPSILON, momentum=MOMENTUM)
@@ -42,18 +44,13 @@ class DnCNN(nn.Module):
         for parameter in last.parameters():
             parameter.zero_()
 
-    @property
-    def context(self) -> int:
-        """So many pixels around it decide what becomes of a pixel."""
-        return self.depth
-
     def forward(self, noisy: Tensor) -> Tensor:
-        """Denoised counts of noisy counts, (N, 3, H, W) float32, any H and W from 1; neither rounded nor clipped."""
+        """See Network."""
         return noisy - LEVELS * self.layers(noisy / LEVELS)
 
     @torch.no_grad()
     def start_average_statistics(self) -> None:
-        """From now on the batch norms keep the plain mean of the statistics of all batches that they see.
+        """See Network.
 
         The paper's momentum of 0.9 leaves them those of the last batch, so that a denoiser of small batches does now
         better, now worse. Used for some batches after the last step.

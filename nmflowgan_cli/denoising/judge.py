@@ -19,15 +19,15 @@ from nmflowgan_cli.conditions import Condition
 from nmflowgan_cli.data.reading import Paired
 from nmflowgan_cli.denoising.quality import psnr, ssim
 from nmflowgan_cli.errors import UsageError
-from nmflowgan_cli.models.base import Geometry, to_bytes
+from nmflowgan_cli.models.base import to_bytes
 
 if TYPE_CHECKING:
-    from nmflowgan_cli.denoising.dncnn import DnCNN
+    from nmflowgan_cli.denoising.network import Network
 
 Bytes = NDArray[np.uint8]
 Interval = tuple[float, float]
 
-TILES = {"cpu": 256, "cuda": 1024}
+TILES = {"cpu": 512, "cuda": 1024}
 RESAMPLES = 2000
 NOISY = "noisy"
 """The row of the noisy pictures as they are."""
@@ -40,7 +40,7 @@ class Denoiser:
     """A denoiser under test, in evaluation mode and on its device."""
 
     name: str
-    model: "DnCNN"
+    model: "Network"
     noise: str
     """What it learned from: "real", "pairs", or the name of a noise model."""
     steps: int
@@ -106,18 +106,17 @@ def open_denoiser(path: Path, device: torch.device) -> Denoiser:
     model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     told = header.training
     return Denoiser(
-        header.name or path.stem, cast("DnCNN", model), str(told.get("noise", "?")), int(told.get("steps", 0))
+        header.name or path.stem, cast("Network", model), str(told.get("noise", "?")), int(told.get("steps", 0))
     )
 
 
-def denoise(model: "DnCNN", noisy: Bytes, *, tile: int | None = None) -> Bytes:
+def denoise(model: "Network", noisy: Bytes, *, tile: int | None = None) -> Bytes:
     """The denoised picture, (H, W, 3) uint8 RGB, rounded half up and clipped, of a noisy one on any size from 1x1.
 
     Tiles (side in pixels) bound the memory: their surroundings reach as far as the network sees.
     """
     device = next(model.parameters()).device
     height, width, _ = noisy.shape
-    geometry = Geometry(multiple=1, context=model.context, border=0)
     whole, clean = tiling.Box(0, 0, height, width), np.empty_like(noisy)
 
     def work(item: tiling.Tile) -> None:
@@ -130,7 +129,7 @@ def denoise(model: "DnCNN", noisy: Bytes, *, tile: int | None = None) -> Bytes:
         clean[item.core.slices(whole)] = core.permute(1, 2, 0).cpu().numpy()
 
     with runtime.lanes(device) as pool, runtime.reproducible():
-        list(pool.map(work, tiling.tiles(height, width, geometry, tile or TILES[device.type])))
+        list(pool.map(work, tiling.tiles(height, width, model.geometry, tile or TILES[device.type])))
     return clean
 
 

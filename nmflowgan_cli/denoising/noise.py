@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nmflowgan_cli.data.batches import Batch
 from nmflowgan_cli.data.reading import Paired
-from nmflowgan_cli.errors import ConditionError
+from nmflowgan_cli.errors import ConditionError, UsageError
 from nmflowgan_cli.models.base import NoiseModel
 from nmflowgan_cli.models.gaussian import FITS
 from nmflowgan_cli.randomness import picture_key
@@ -29,6 +29,8 @@ class PatchNoise:
     """In evaluation mode; None for the real noisy patches."""
     sha256: str
     """Of the weights; "" where the noise is real or was fitted on the pairs themselves."""
+    keeps_real: bool = False
+    """Patches of pairs keep the noise that they have; others get the model's."""
 
     def noisy(self, batch: Batch, device: torch.device, *, seed: int, step: int) -> tuple[Tensor, Tensor]:
         """Clean and noisy patches, (N, 3, P, P) float32 integer counts on `device`.
@@ -39,22 +41,36 @@ class PatchNoise:
         clean, real = (patches.to(device, memory_format=torch.channels_last) for patches in (batch.clean, batch.noisy))
         if self.model is None:
             return clean, real
-        keys = [picture_key(seed, f"step {step} patch {number}", 0) for number in range(len(clean))]
-        conditions = [self.model.vocabulary.stand_in(condition) for condition in batch.conditions]
-        return clean, sample_whole(self.model, clean, conditions, keys)
+        made = self._without(batch)
+        if made:
+            keys = [picture_key(seed, f"step {step} patch {number}", 0) for number in made]
+            conditions = [self.model.vocabulary.stand_in(batch.conditions[number]) for number in made]
+            sampled = sample_whole(self.model, clean[made], conditions, keys)
+            real = (
+                sampled if len(made) == len(clean) else real.index_copy(0, torch.tensor(made, device=device), sampled)
+            )
+        return clean, real
+
+    def _without(self, batch: Batch) -> list[int]:
+        """The patches of a batch that get noise of the model."""
+        kept = batch.rounded.tolist() if self.keeps_real and batch.rounded is not None else [False] * len(batch.clean)
+        return [number for number, keeps in enumerate(kept) if not keeps]
 
 
 def open_noise(
-    name: str, pairs: Sequence[Paired], device: torch.device, *, cache_dir: Path | None = None
+    name: str, pairs: Sequence[Paired], device: torch.device, *, cache_dir: Path | None = None, keeps_real: bool = False
 ) -> PatchNoise:
-    """The noise of that name, see `requests.DenoiserRequest`; Gaussian models are fitted on `pairs`.
+    """The noise of that name, see `TrainingRequest.noise`; Gaussian models are fitted on `pairs`.
 
-    Raises WeightsError, PictureError, and ConditionError where a model does not know a condition of the pairs.
+    `keeps_real`: see PatchNoise. Raises WeightsError, PictureError, UsageError where there is nothing to fit on, and
+    ConditionError where a model does not know a condition of the pairs that are to get its noise.
     """
-    weights = find_noise(name, pairs, cache_dir=cache_dir)
+    weights = find_noise(name, () if keeps_real else pairs, cache_dir=cache_dir)
     if weights is not None:
-        return PatchNoise(weights.name, weights.load().to(device), weights.sha256)
-    return PatchNoise(name, None if name == REAL else fitted(name, pairs).to(device), "")
+        return PatchNoise(weights.name, weights.load().to(device), weights.sha256, keeps_real)
+    if name in FITS and not pairs:
+        raise UsageError(f"--noise {name} is fitted on pairs", "give DATA, or name weights")
+    return PatchNoise(name, None if name == REAL else fitted(name, pairs).to(device), "", keeps_real)
 
 
 def find_noise(name: str, pairs: Sequence[Paired], *, cache_dir: Path | None = None) -> Weights | None:

@@ -40,6 +40,11 @@ def lite(*, steps: int = 2000, batch: int = 8) -> DenoiserRecipe:
     return DenoiserRecipe(steps=steps, batch=batch, patch=40, rate=1e-3, warm_up=0.1, schedule="smooth")
 
 
+def unet(*, steps: int = 4000, batch: int = 8) -> DenoiserRecipe:
+    """For two cores of a CPU; a U-Net sees 183 pixels, and has no batch norms to settle."""
+    return DenoiserRecipe(steps=steps, batch=batch, patch=128, rate=1e-3, warm_up=0.05, schedule="smooth", settling=0)
+
+
 def paper(*, steps: int = 30 * 11_488, batch: int = 128) -> DenoiserRecipe:
     """As in the paper: 30 epochs of 1,470,386 patches (section IV of https://arxiv.org/abs/2312.10112)."""
     return DenoiserRecipe(steps=steps, batch=batch, patch=96, rate=1e-4, warm_up=0.0, schedule="halving")

@@ -5,21 +5,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
+from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from nmflowgan_cli.checkpoints.format import Header
 from nmflowgan_cli.data.batches import Batch
-from nmflowgan_cli.data.origin import all_real, refuse_unreal
-from nmflowgan_cli.data.patches import PairSource
-from nmflowgan_cli.denoising.judge import PAIRS
-from nmflowgan_cli.denoising.noise import REAL, PatchNoise, open_noise
+from nmflowgan_cli.denoising.lessons import open_lessons
+from nmflowgan_cli.denoising.network import Network
+from nmflowgan_cli.denoising.noise import REAL, PatchNoise
 from nmflowgan_cli.denoising.recipe import DenoiserRecipe
 from nmflowgan_cli.errors import TrainingError, UsageError
 from nmflowgan_cli.files import make_folder
-from nmflowgan_cli.models.nmflowgan.jpeg_blocks import BLOCK
 from nmflowgan_cli.models.registry import architecture, load_reference
 from nmflowgan_cli.runtime import resolve_device
 from nmflowgan_cli.training import distributed
@@ -27,7 +26,6 @@ from nmflowgan_cli.training.learner import Learner, Metrics, Stateful
 from nmflowgan_cli.training.loop import Progress, TrainingOutcome, train
 from nmflowgan_cli.training.monitor import Monitor
 from nmflowgan_cli.training.run import ELSEWHERE, TrainingRequest, export, held, named, refuse_other_training
-from nmflowgan_cli.training.sources import notice_noiseless, pairs_line, read_splits
 
 TRIAL_STEPS = 5
 
@@ -35,7 +33,7 @@ TRIAL_STEPS = 5
 class DenoiserLearner(Learner):
     """A denoiser and its optimiser."""
 
-    def __init__(self, recipe: DenoiserRecipe, model: nn.Module, noise: PatchNoise, *, seed: int) -> None:
+    def __init__(self, recipe: DenoiserRecipe, model: Network, noise: PatchNoise, *, seed: int) -> None:
         """`noise`, `seed`: what the noisy patches are made with."""
         self.recipe, self.model, self.noise, self.seed = recipe, model, noise, seed
         self.optimiser = torch.optim.Adam(model.parameters(), lr=recipe.rate)
@@ -58,7 +56,7 @@ class DenoiserLearner(Learner):
     @torch.no_grad()
     def finish(self, batch: Callable[[], Batch]) -> None:
         """Let the batch norms settle on the mean statistics of further batches."""
-        self.model.start_average_statistics()  # pyright: ignore[reportCallIssue]
+        cast(Network, self.model).start_average_statistics()
         for extra in range(self.recipe.settling):
             self.model(self._pair(batch(), self.recipe.steps + extra)[1])
 
@@ -74,36 +72,29 @@ def run_denoiser(request: TrainingRequest, *, progress: Progress) -> TrainingOut
     """
     recipe, name = request.recipe, request.architecture
     assert isinstance(recipe, DenoiserRecipe)
-    if request.data.pairs is None:
-        raise UsageError(f"--arch {name} learns from pairs", "give DATA; --noise makes other noise for them")
     if distributed.launched() > 1:
         raise UsageError(f"--arch {name} learns in one process", "start it without torchrun")
-    device, pairs = resolve_device(request.device), read_splits(request.data)["train"]
-    if request.noise == REAL and not request.data.accept_synthetic:
-        refuse_unreal(pairs, "--noise real")
-    notice_noiseless(pairs)
-    source = PairSource(pairs, recipe.patch, balance=request.data.balance, step=BLOCK)
+    device = resolve_device(request.device)
     refuse_other_training(request.run, resume=request.resume)
-    noise = open_noise(request.noise, pairs, device, cache_dir=request.cache_dir)
-    taught = PAIRS if noise.name == REAL and not all_real(pairs) else noise.name
-    facts = {**recipe.settings(), "seed": request.seed, "noise": taught, "noise_sha256": noise.sha256}
+    lessons = open_lessons(request, recipe.patch, device)
+    facts = {**recipe.settings(), "seed": request.seed, "noise": lessons.taught, "noise_sha256": lessons.noise.sha256}
     header = Header(
         architecture=name,
         options={},
-        vocabulary=named(source.vocabulary(recipe.steps * recipe.batch), request.camera_name),
+        vocabulary=named(lessons.source.vocabulary(recipe.steps * recipe.batch), request.camera_name),
         name=request.name,
-        data=(pairs_line(request.data, pairs),),
+        data=lessons.data,
         terms=request.terms,
         training=facts,
     )
     make_folder(request.run, ELSEWHERE, TrainingError)
-    learner = fresh_learner(recipe, name, noise, device, seed=request.seed)
+    learner = fresh_learner(recipe, name, lessons.noise, device, seed=request.seed)
     monitor = Monitor(learner, header, request.run, steps=recipe.steps)
     with held(request.run):
         outcome = train(
             learner,
             recipe,
-            source,
+            lessons.source,
             monitor,
             request.options(device),
             settings=facts,
@@ -112,8 +103,7 @@ def run_denoiser(request: TrainingRequest, *, progress: Progress) -> TrainingOut
         )
         if not outcome.finished:
             return outcome
-        learned_from = {REAL: "real noise", PAIRS: "the noise of its pairs"}.get(taught, f"noise of {taught}")
-        title = f"{architecture(name).title} that learned from {learned_from}"
+        title = f"{architecture(name).title} that learned from {lessons.described}"
         weights = export(learner, recipe, monitor, title, command=request.command, seed=request.seed)
         return replace(outcome, weights=weights)
 

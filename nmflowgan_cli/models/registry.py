@@ -19,6 +19,9 @@ NOISE = LEARNING | {"simulate", "simulate_share", "init", "validate_every", "ten
 """Those of a noise model that learns step by step."""
 NMFLOWGAN = NOISE | {"flow_steps", "spatial_steps", "strategy", "ablate", "rendered", "precision", "compiled"}
 
+DENOISER = LEARNING | {"noise", "simulate", "simulate_share"}
+"""Those of a denoiser."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
@@ -125,7 +128,16 @@ ARCHITECTURES: dict[str, Architecture] = {
         denoiser=True,
         recipes={"lite": "nmflowgan_cli.denoising.recipe:lite", "paper": "nmflowgan_cli.denoising.recipe:paper"},
         trainer="nmflowgan_cli.denoising.train:run_denoiser",
-        options=LEARNING | {"noise"},
+        options=DENOISER,
+        importer="nmflowgan_cli.checkpoints.dncnn:import_dncnn",
+    ),
+    "unet": Architecture(
+        model="nmflowgan_cli.denoising.unet:UNet",
+        title="A denoiser (U-Net)",
+        denoiser=True,
+        recipes={"lite": "nmflowgan_cli.denoising.recipe:unet"},
+        trainer="nmflowgan_cli.denoising.train:run_denoiser",
+        options=DENOISER,
     ),
 }
 """By the name that `train --model` takes."""

@@ -12,7 +12,7 @@ def test_it_is_that_of_the_paper():
     assert sum(parameter.numel() for parameter in model.parameters()) == 596_419
     convolutions = [layer for layer in model.layers if isinstance(layer, torch.nn.Conv2d)]
     norms = [layer for layer in model.layers if isinstance(layer, torch.nn.BatchNorm2d)]
-    assert (len(convolutions), len(norms), model.context) == (18, 16, 18)
+    assert (len(convolutions), len(norms), model.geometry.context) == (18, 16, 18)
     assert all(convolution.bias is not None for convolution in convolutions)
     assert {(norm.momentum, norm.eps) for norm in norms} == {(0.9, 1e-4)}
 
@@ -39,8 +39,8 @@ def test_a_pixel_is_decided_within_its_context_and_not_by_less():
     changed[..., 10, 10] += 50
     different = (model(noisy) != model(changed))[0].any(0)
     rows, columns = (different.any(axis).nonzero().flatten() for axis in (1, 0))
-    assert (int(rows.min()), int(rows.max())) == (10 - model.context, 10 + model.context)
-    assert (int(columns.min()), int(columns.max())) == (10 - model.context, 10 + model.context)
+    assert (int(rows.min()), int(rows.max())) == (10 - model.geometry.context, 10 + model.geometry.context)
+    assert (int(columns.min()), int(columns.max())) == (10 - model.geometry.context, 10 + model.geometry.context)
 
 
 def test_average_statistics_are_those_of_all_batches_alike():

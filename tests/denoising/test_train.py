@@ -184,7 +184,7 @@ def test_what_no_denoiser_can_learn_from(data, tmp_path):
         train(data, tmp_path / "run", noise=str(path))
     with pytest.raises(WeightsError, match="no such"):
         train(data, tmp_path / "run", noise=str(tmp_path / "nothing.safetensors"))
-    with pytest.raises(UsageError, match="learns from pairs"):
+    with pytest.raises(UsageError, match="--simulate needs a noise model"):
         train(DataOptions(simulate=tmp_path), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
