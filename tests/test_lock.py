@@ -108,7 +108,7 @@ def test_a_lock_file_that_names_nobody_holds_nothing(tmp_path: Path, content: by
 def test_plans_stay_where_the_end_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lock file is replaced as a whole: one written in place lost all plans to a kill between its two writes."""
     full = OSError(errno.ENOSPC, "full")
-    with pytest.raises(ZeroDivisionError), locked(tmp_path, planned=["a", "b"]):
+    with pytest.raises(ZeroDivisionError), locked(tmp_path, planned=["a", "b"]):  # noqa: PT012
         monkeypatch.setattr("os.fsync", Mock(side_effect=full))
         raise ZeroDivisionError
     assert unfinished(tmp_path) == {"a", "b"}
