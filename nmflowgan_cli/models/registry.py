@@ -129,7 +129,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         recipes={"lite": "nmflowgan_cli.denoising.recipe:lite", "paper": "nmflowgan_cli.denoising.recipe:paper"},
         trainer="nmflowgan_cli.denoising.train:run_denoiser",
         options=DENOISER,
-        importer="nmflowgan_cli.checkpoints.dncnn:import_dncnn",
+        importer="nmflowgan_cli.denoising.imported:import_dncnn",
+        layout=r"model\.\d+\.running_var",
     ),
     "unet": Architecture(
         model="nmflowgan_cli.denoising.unet:UNet",

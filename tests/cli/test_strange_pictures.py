@@ -17,6 +17,7 @@ GREY = np.ascontiguousarray(RGB[..., 0])
 LINEAR = png_chunk(b"gAMA", bytes([0, 1, 0x86, 0xA0]))
 
 GOOD = {
+    "deep.png": encoded(GREY.astype(np.uint16), "PNG"),
     "turned make.jpg": jpeg_with(encoded(RGB, "JPEG"), (0xE1, exif(short(274, 6), (271, 5, 1, bytes(8))))),
     "turned.tif": tiff(page(GREY, short(274, 6)), GREY.tobytes()),
     "late.png": png_with(encoded(RGB, "PNG"), after=png_chunk(b"eXIf", exif(short(274, 6))[6:])),
@@ -29,7 +30,6 @@ BAD = {
     "colours.tif": tiff(page(GREY, (320, 8, 768, bytes([255, 255]) * 768), photometric=3), GREY.tobytes()),
     "cut.png": encoded(RGB, "PNG")[:100],
     "lzw.tif": encoded(RGB, "TIFF", compression="tiff_lzw")[:-2000],
-    "deep.png": encoded(GREY.astype(np.uint16), "PNG"),
     "empty.jpg": b"",
     "gif.png": encoded(RGB, "GIF"),
     "float.tif": encoded(GREY.astype(np.float32), "TIFF"),

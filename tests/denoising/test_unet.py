@@ -16,7 +16,7 @@ def awake(**options) -> UNet:
         torch.manual_seed(1)
         model = UNet(**options)
         for parameter in model.parameters():
-            torch.nn.init.normal_(parameter, std=0.3)
+            torch.nn.init.normal_(parameter, std=0.1)
     return model.eval()
 
 
@@ -52,4 +52,7 @@ def test_tiles_show_nowhere(sides):
     model, noisy = awake(widths=(4, 6), blocks=1), photograph(*sides, 3)
     whole = denoise(model, noisy, tile=1024)
     assert whole.shape == noisy.shape
-    assert np.array_equal(denoise(model, noisy, tile=64), whole)
+    tiled = denoise(model, noisy, tile=64)
+    difference = np.abs(tiled.astype(int) - whole)  # kernels of small windows may differ in the last bit
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-3

@@ -13,7 +13,15 @@ from nmflowgan_cli.cli import app
 TOOL: Any = get_command(app)
 COMMANDS = [command for page in PAGES for command in page.commands()]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-OTHER_TOOLS = {"--help", "--version", "--nproc-per-node", "--index-url"}
+OTHER_TOOLS = {
+    "--help",
+    "--version",
+    "--nproc-per-node",
+    "--index-url",
+    "--torch-backend",
+    "--pip-args",
+    "--extra-index-url",
+}
 """Options of every command, and of programs that are not ours."""
 
 
@@ -64,7 +72,7 @@ def test_a_command_parses(command: Command) -> None:
         "synthesise clean/ -c IP -i 800 -o noisy/",
         "synthesize clean/ -c IP -i 800",
         "train clean/ --strategy two-step -o runs/mine",
-        "train clean/ --model unet -o runs/mine",
+        "train clean/ --model diffusion -o runs/mine",
         "train clean/ --flow 3 -o runs/mine",
         "weights fetch",
     ],
