@@ -82,7 +82,7 @@ def locked(
             os.close(_put(path, replace(holder, ended=True)))
         raise
     else:
-        path.unlink(missing_ok=True)
+        _give_back(folder, path, replace(holder, planned=sorted(set(holder.planned) - set(planned)), ended=True))
     finally:
         os.close(descriptor)
 
@@ -96,6 +96,11 @@ def holders(folder: Path) -> list[Holder]:
     """The runs that hold `folder` now."""
     found = [(path, _holder(path)) for path in _lock_files(folder)]
     return [holder for path, holder in found if holder is not None and _is_alive(path, holder)]
+
+
+def cut_off(folder: Path) -> list[Path]:
+    """The lock files of runs that were cut off, and planned outputs that are perhaps not all made."""
+    return [path for path in _lock_files(folder) if (found := _holder(path)) is not None and found.planned]
 
 
 def is_lock(path: Path) -> bool:
@@ -172,6 +177,15 @@ def _is_alive(path: Path, holder: Holder) -> bool:
     finally:
         os.close(descriptor)
     return not holder.ended and holder.host != socket.gethostname()
+
+
+def _give_back(folder: Path, path: Path, holder: Holder) -> None:
+    """Remove a lock file; it stays while runs that were cut off planned what this run did not mean to make."""
+    if not holder.planned:
+        path.unlink(missing_ok=True)
+        return
+    with suppress(OSError), _guarded(folder):
+        os.close(_put(path, holder))
 
 
 def _put(path: Path, holder: Holder) -> int:

@@ -54,6 +54,9 @@ def test_another_run_is_refused_by_name_until_it_is_gone(tmp_path: Path, holding
     assert unfinished(tmp_path) == {"a.png", "b.png"}
     with locked(tmp_path, planned=["c.png"]):
         assert unfinished(tmp_path) == {"a.png", "b.png", "c.png"}
+    assert unfinished(tmp_path) == {"a.png", "b.png"}  # nobody has made them yet
+    with locked(tmp_path, planned=["a.png", "b.png"]):
+        pass
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 

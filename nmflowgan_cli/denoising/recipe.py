@@ -40,9 +40,9 @@ def lite(*, steps: int = 2000, batch: int = 8) -> DenoiserRecipe:
     return DenoiserRecipe(steps=steps, batch=batch, patch=40, rate=1e-3, warm_up=0.1, schedule="smooth")
 
 
-def unet(*, steps: int = 4000, batch: int = 8) -> DenoiserRecipe:
-    """For two cores of a CPU; a U-Net sees 183 pixels, and has no batch norms to settle."""
-    return DenoiserRecipe(steps=steps, batch=batch, patch=128, rate=1e-3, warm_up=0.05, schedule="smooth", settling=0)
+def unet(*, steps: int = 4000, batch: int = 16) -> DenoiserRecipe:
+    """For two cores of a CPU; patches of 128 pixels, half as many, ended 1.7 dB lower after three minutes."""
+    return DenoiserRecipe(steps=steps, batch=batch, patch=64, rate=1e-3, warm_up=0.05, schedule="smooth", settling=0)
 
 
 def paper(*, steps: int = 30 * 11_488, batch: int = 128) -> DenoiserRecipe:

@@ -3,7 +3,7 @@
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, TypeVar
 
 from nmflowgan_cli.conditions import Condition
@@ -12,7 +12,7 @@ from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX
 from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError, WeightsError
 from nmflowgan_cli.files import MISSING, sha256, sweep
 from nmflowgan_cli.journal import DONE, FILE_NAME
-from nmflowgan_cli.lock import locked
+from nmflowgan_cli.lock import cut_off, locked
 from nmflowgan_cli.pairs import rebuild
 from nmflowgan_cli.pairs.make import make
 from nmflowgan_cli.pairs.manifest import PairManifest, list_pairs
@@ -43,7 +43,8 @@ def repair(
     def opened(record: Record) -> Sampler | None:
         return _sampler(folder, record, device, cache_dir)
 
-    with locked(folder):
+    recorded = {output.path for record in verified.records for output in outputs(record)}
+    with locked(folder, planned={*LISTS, *(path for path in recorded if not path.endswith(DATABASE_SUFFIX))}):
         sweep(folder, verified.names)
         _remove_unreadable(folder, verified.findings, verified.records)
         for records in _alike(pictures):
@@ -53,11 +54,8 @@ def repair(
         first = next((record for record in verified.records if "output" not in record), None)
         if first is not None:
             list_pairs(open_container(*_named(folder, first)), PairManifest(folder))
-    unmade = [one for one in verified.findings if one.state == MISSING and one.record is None]
-    unmade = [one for one in unmade if PurePath(one.path).name not in LISTS]
-    if unmade:
-        hint = "run that command again with --resume"
-        yield UsageError(f"{unmade[0].path} is made by the command that began {folder}", hint)
+    if cut_off(folder):
+        yield UsageError(f"{folder} was never finished", "run the command that began it again with --resume")
 
 
 def _remove_unreadable(folder: Path, findings: Iterable[Finding], records: Iterable[Record]) -> None:

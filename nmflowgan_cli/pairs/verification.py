@@ -13,7 +13,7 @@ from nmflowgan_cli.data.manifest import MANIFEST_NAMES
 from nmflowgan_cli.errors import NmflowganError, UsageError
 from nmflowgan_cli.files import MISSING, PART, difference
 from nmflowgan_cli.journal import FILE_NAME, done_records
-from nmflowgan_cli.lock import holders, is_lock, unfinished
+from nmflowgan_cli.lock import cut_off, holders, is_lock, unfinished
 from nmflowgan_cli.pairs.manifest import PairManifest
 from nmflowgan_cli.pairs.outputs import differences, outputs
 from nmflowgan_cli.pairs.rebuild import container_of
@@ -65,6 +65,7 @@ def verify(folder: Path) -> Verified:
     names = known | planned | {FILE_NAME, *LISTS} | {f"{path}/{META_INFO}" for path in known}
     findings += [Finding(MISSING, name) for name in planned - known - set(LISTS) if not (folder / name).exists()]
     findings += _lists(folder, done)
+    findings += [Finding(LEFTOVER, path.name) for path in cut_off(folder)]
     profiles = {kept_name(digest): digest for record in done if (digest := str(record.get("weights_sha256") or ""))}
     findings += _unlisted(folder, known, planned, profiles)
     return Verified(len(by_output), sorted(findings, key=lambda finding: (finding.path, finding.state)), names, done)

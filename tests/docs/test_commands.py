@@ -13,15 +13,8 @@ from nmflowgan_cli.cli import app
 TOOL: Any = get_command(app)
 COMMANDS = [command for page in PAGES for command in page.commands()]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-OTHER_TOOLS = {
-    "--help",
-    "--version",
-    "--nproc-per-node",
-    "--index-url",
-    "--torch-backend",
-    "--pip-args",
-    "--extra-index-url",
-}
+INSTALLERS = {"--index-url", "--extra-index-url", "--torch-backend", "--pip-args"}
+OTHER_TOOLS = {"--help", "--version", "--nproc-per-node", *INSTALLERS}
 """Options of every command, and of programs that are not ours."""
 
 

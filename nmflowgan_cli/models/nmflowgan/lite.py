@@ -247,9 +247,7 @@ class LiteNMFlowGAN(nn.Module, NoiseModel):  # pyright: ignore[reportIncompatibl
             raise ValueError(f"no model is for rendering {rendered!r}, only {', '.join(RENDERINGS)}")
         self.vocabulary = vocabulary
         self.rendering: Rendering = rendered
-        self.bears_bfloat16 = (
-            rendered == "plain"
-        )  # the std of weights of JPEGs grew by 1.2 %, that of sidd-lite by .02 %
+        self.bears_bfloat16 = rendered == "plain"  # std grew by 1.2 % with weights of JPEGs, by .02 % with sidd-lite
         cameras, place = len(vocabulary.cameras), rendering.FEATURES[rendered]
         layers: list[Bijection] = [LinearLight(), ConditionalLinear(cameras)]
         layers.append(ChannelMixing(Conditioner(cameras, 3, place=place, width=pointwise_width)))
