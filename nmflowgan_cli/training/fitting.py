@@ -54,9 +54,9 @@ def run_fit(request: TrainingRequest, *, progress: Progress) -> TrainingOutcome:
     )
     make_folder(request.run, ELSEWHERE, TrainingError)
     with held(request.run):
-        save_weights(path, model.state_dict(), header, TrainingError)
         text = _card(header, request, seconds=monotonic() - began)
         write_whole(request.run / card.FILE, text.encode(), TrainingError)
+        save_weights(path, model.state_dict(), header, TrainingError)  # last: a run that has weights is finished
     return TrainingOutcome(step=0, finished=True, interrupted=False, weights=path)
 
 

@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -15,7 +16,7 @@ from nmflowgan_cli.checkpoints.format import Header, save_weights
 from nmflowgan_cli.conditions import Vocabulary
 from nmflowgan_cli.data.batches import BatchSource
 from nmflowgan_cli.errors import TrainingError, UsageError
-from nmflowgan_cli.files import make_folder, write_whole
+from nmflowgan_cli.files import make_folder, sweep, write_whole
 from nmflowgan_cli.lock import locked
 from nmflowgan_cli.models.registry import architecture, load_reference
 from nmflowgan_cli.notices import notice
@@ -24,7 +25,7 @@ from nmflowgan_cli.training import card, distributed, state
 from nmflowgan_cli.training.extension import Start, start_from
 from nmflowgan_cli.training.learner import Learner
 from nmflowgan_cli.training.loop import Progress, RunOptions, TrainingOutcome, train
-from nmflowgan_cli.training.monitor import Monitor, require_tensorboard
+from nmflowgan_cli.training.monitor import BEST, GRIDS, Monitor, require_tensorboard
 from nmflowgan_cli.training.recipe import Recipe
 from nmflowgan_cli.training.sources import DataOptions, open_source
 from nmflowgan_cli.training.validation import Validation, validation_set
@@ -168,10 +169,10 @@ def learner_of(recipe: Recipe, name: str, model: nn.Module, device: torch.device
 def export(learner: Learner, recipe: Recipe, monitor: Monitor, title: str, *, command: str, seed: int) -> Path:
     """Write the model as a weights file, and its card beside it; `title` opens the card."""
     header, path = monitor.described(monitor.last), monitor.run / WEIGHTS
-    with learner.exported() as model:
-        save_weights(path, model.state_dict(), header, TrainingError)
     text = card.card(header, recipe, title, command=command, seed=seed, seconds=monitor.seconds, best=monitor.best)
     write_whole(monitor.run / card.FILE, text.encode(), TrainingError)
+    with learner.exported() as model:  # last: a run that has weights is finished
+        save_weights(path, model.state_dict(), header, TrainingError)
     return path
 
 
@@ -195,9 +196,20 @@ def named(vocabulary: Vocabulary, camera_name: str) -> Vocabulary:
     return replace(vocabulary, names={vocabulary.cameras[0]: camera_name})
 
 
-def held(run: Path) -> AbstractContextManager[None]:
-    """Hold the folder of a training, which exists, against other runs; NmflowganError naming the one that has it."""
-    return locked(run) if distributed.leads() else nullcontext()
+@contextmanager
+def held(run: Path) -> Iterator[None]:
+    """Hold the folder of a training, which exists, against other runs; NmflowganError naming the one that has it.
+
+    Temporary files that a run cut off has left there are removed.
+    """
+    if not distributed.leads():
+        yield
+        return
+    with locked(run):
+        sweep(run, (state.FILE, WEIGHTS, BEST, card.FILE))
+        for path in (run / GRIDS).glob(".*.png.*.part"):
+            path.unlink(missing_ok=True)
+        yield
 
 
 def refuse_other_training(run: Path, *, resume: bool) -> None:
