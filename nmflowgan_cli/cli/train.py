@@ -84,7 +84,7 @@ def train(
     noise: Annotated[
         str,
         typer.Option(
-            help="Noise that dncnn learns from: real, awgn or heteroscedastic (fitted on DATA), isp, or weights.",
+            help="Noise that a denoiser learns from: real, awgn or heteroscedastic (fitted on DATA), isp, or weights.",
             show_default=True,
         ),
     ] = "real",
