@@ -117,7 +117,8 @@ def _taken(folder: Path, path: Path, holder: Holder, check: Callable[[], None]) 
         gone = [other for other in _lock_files(folder) if not _shared(folder, path, holder, other)]
         check()
         new = {name for name in holder.planned if not os.path.lexists(folder / name)}
-        holder = replace(holder, planned=sorted(new | unfinished(folder)))
+        taken_over = {name for other in gone for name in (_holder(other) or _NOBODY).planned}
+        holder = replace(holder, planned=sorted(new | taken_over))
         descriptor = _put(path, holder)
         for other in gone:
             if other != path:
