@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nmflowgan_cli.checkpoints import translation
 from nmflowgan_cli.checkpoints.format import Header, refuse_names
 from nmflowgan_cli.checkpoints.pickled import load_tensors
 from nmflowgan_cli.conditions import Condition, Vocabulary
@@ -40,9 +41,7 @@ RENAMED = (
 
 def official_name(name: str) -> str:
     """The name that the authors' code gives a tensor of `NAFlow`, but for the tables of Gaussians."""
-    for pattern, replacement in RENAMED:
-        name = re.sub(pattern, replacement, name)
-    return name
+    return translation.official_name(name, RENAMED)
 
 
 def import_naflow(path: Path) -> tuple[dict[str, Tensor], Header]:
