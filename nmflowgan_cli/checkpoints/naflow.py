@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from nmflowgan_cli.checkpoints import translation
+from nmflowgan_cli.checkpoints.build import outline
 from nmflowgan_cli.checkpoints.format import Header, refuse_names
 from nmflowgan_cli.checkpoints.pickled import load_tensors
 from nmflowgan_cli.conditions import Condition, Vocabulary
 from nmflowgan_cli.errors import WeightsError
-from nmflowgan_cli.files import sha256
-from nmflowgan_cli.models.naflow import LATENTS, NAFlow
-from nmflowgan_cli.schemas import reason
+from nmflowgan_cli.models.naflow import LATENTS
 
 CLASS = re.compile(r"mean_shift_(([A-Za-z0-9]+)_(\d{1,7}))")
 """The mean of a camera's Gaussian at an ISO."""
@@ -48,10 +47,10 @@ def import_naflow(path: Path) -> tuple[dict[str, Tensor], Header]:
     """State and header of a checkpoint of NAFlow; raises WeightsError."""
     found = {name.removeprefix("model."): tensor for name, tensor in load_tensors(path, "state_dict").items()}
     labels = _labels(found, path)
-    header = _header(path, _vocabulary(labels), _options(found, path))
-    outline = _outline(header, path)
-    names = {name: official_name(name) for name in outline if name not in TABLES}
-    shapes = {official: outline[name] for name, official in names.items()}
+    header = translation.imported_header(path, "naflow", _vocabulary(labels), _options(found, path), terms=TERMS)
+    expected = outline(header).state_dict()
+    names = {name: official_name(name) for name in expected if name not in TABLES}
+    shapes = {official: expected[name].shape for name, official in names.items()}
     shapes |= {f"{table}_{label}": (LATENTS,) for table in TABLES.values() for label in labels}
     refuse_names(path, "lacks", shapes.keys() - found.keys())
     refuse_names(path, "has unknown", found.keys() - shapes.keys() - UNUSED)
@@ -83,16 +82,6 @@ def _options(found: Mapping[str, Tensor], path: Path) -> dict[str, int]:
     return {option: found[name].numel() for option, name in sizes.items()}
 
 
-def _outline(header: Header, path: Path) -> dict[str, torch.Size]:
-    """The shapes of a model's tensors, without memory; raises WeightsError for impossible widths."""
-    try:
-        with torch.device("meta"):
-            state = NAFlow(header.vocabulary, **header.options).state_dict()
-    except Exception as error:  # noqa: BLE001 - torch raises many kinds for impossible sizes
-        raise WeightsError(f"{path} has impossible widths {header.options}: {reason(error)}") from None
-    return {name: tensor.shape for name, tensor in state.items()}
-
-
 def _tables(found: Mapping[str, Tensor], labels: Mapping[str, Condition], vocabulary: Vocabulary) -> dict[str, Tensor]:
     """The Gaussians of all codes, (ISOs, cameras, 192); of those without one a standard normal."""
     shape = len(vocabulary.isos), len(vocabulary.cameras), LATENTS
@@ -102,15 +91,3 @@ def _tables(found: Mapping[str, Tensor], labels: Mapping[str, Condition], vocabu
         for table, official in TABLES.items():
             tables[table][place] = found[f"{official}_{label}"]
     return tables
-
-
-def _header(path: Path, vocabulary: Vocabulary, options: Mapping[str, int]) -> Header:
-    return Header(
-        architecture="naflow",
-        options=options,
-        vocabulary=vocabulary,
-        name=path.stem,
-        data=("what it was trained on is not known", f"imported from {path.name}"),
-        terms=TERMS,
-        training={"imported": path.name, "imported_sha256": sha256(path), "patches_known": False},
-    )

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.data.containers import Volume
+from nmflowgan_cli.data.containers import Container, Volume, open_container
 from nmflowgan_cli.data.containers.hdf5 import HDF5_SUFFIXES
 from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX
 from nmflowgan_cli.data.containers.parquet import SUFFIX as PARQUET_SUFFIX
@@ -54,6 +54,15 @@ def container_of(record: Record) -> tuple[str, str | None]:
         if (str(clean), str(noisy)) == (record["clean"], record["noisy"]):
             return ("lmdb" if databases else "folder"), name
     raise UsageError(f"{record['clean']} and {record['noisy']} are of no layout that this version knows")
+
+
+def container(folder: Path, records: Iterable[Record]) -> Container | None:
+    """The container of the pairs among the records of `folder`; None where all are of pictures."""
+    first = next((record for record in records if "output" not in record), None)
+    if first is None:
+        return None
+    name, layout = container_of(first)
+    return open_container(name, folder, layout)
 
 
 def lot(records: Sequence[Record]) -> Lot:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nmflowgan_cli.conditions import Condition
-from nmflowgan_cli.data.containers import open_container
 from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX
 from nmflowgan_cli.errors import NmflowganError, PictureError, UsageError, WeightsError
 from nmflowgan_cli.files import MISSING, sha256, sweep
@@ -51,9 +50,9 @@ def repair(
             yield from _make_pictures(folder, [one for [one] in records], opened)
         for records in _alike(rebuild.groups(verified.records, pairs)):
             yield from _make_pairs(folder, records, opened)
-        first = next((record for record in verified.records if "output" not in record), None)
-        if first is not None:
-            list_pairs(open_container(*_named(folder, first)), PairManifest(folder))
+        container = rebuild.container(folder, verified.records)
+        if container is not None:
+            list_pairs(container, PairManifest(folder))
     if cut_off(folder):
         yield UsageError(f"{folder} was never finished", "run the command that began it again with --resume")
 
@@ -123,20 +122,16 @@ def _make_pairs(folder: Path, groups: Sequence[list[Record]], opened: Open) -> I
         return
     try:
         sampler = opened(groups[0][0])
-        container = open_container(*_named(folder, groups[0][0]))
+        container = rebuild.container(folder, groups[0])
     except NmflowganError as error:
         yield error
         return
+    assert container is not None
     manifest = PairManifest(folder)
     with container:
         for outcome in make(lots, container, sampler):
             manifest.add(outcome.records)
             yield from outcome.errors
-
-
-def _named(folder: Path, record: Record) -> tuple[str, Path, str | None]:
-    name, layout = rebuild.container_of(record)
-    return name, folder, layout
 
 
 def _impossible(path: Path, problem: str) -> PictureError:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from nmflowgan_cli.data.containers import open_container
 from nmflowgan_cli.data.containers.lmdb import DATABASE_SUFFIX, META_INFO
 from nmflowgan_cli.data.layouts import METADATA
 from nmflowgan_cli.data.manifest import MANIFEST_NAMES
@@ -16,7 +15,7 @@ from nmflowgan_cli.journal import FILE_NAME, done_records
 from nmflowgan_cli.lock import cut_off, holders, is_lock, unfinished
 from nmflowgan_cli.pairs.manifest import PairManifest
 from nmflowgan_cli.pairs.outputs import differences, outputs
-from nmflowgan_cli.pairs.rebuild import container_of
+from nmflowgan_cli.pairs.rebuild import container
 from nmflowgan_cli.synthesis.weights import kept_name
 
 FOREIGN, LEFTOVER = "foreign", "leftover"
@@ -99,11 +98,10 @@ def _refuse_outside(folder: Path, names: Iterable[str]) -> None:
 
 def _lists(folder: Path, records: Iterable[dict[str, Any]]) -> Iterator[Finding]:
     """The lists of pairs that are not there, or do not list what the manifest does: a run was cut off before."""
-    first = next((record for record in records if "output" not in record), None)
-    if first is None:
+    made = container(folder, records)
+    if made is None:
         return
-    name, layout = container_of(first)
-    for path, content in open_container(name, folder, layout).listings(PairManifest(folder).done()).items():
+    for path, content in made.listings(PairManifest(folder).done()).items():
         state = difference(folder / path, len(content), hashlib.sha256(content).hexdigest())
         yield from [Finding(state, path)] * bool(state)
 
